@@ -1,0 +1,39 @@
+# The server, the agent program it was tested with, and what both need. Not more: a repository whose tests
+# need a toolchain gets an image that begins with `FROM baton` and installs it, because agents and tests see
+# the programs of this image.
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /build
+COPY . .
+# Dependencies and results are kept between builds by the cache mounts; the program is taken out of them.
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
+    cargo build --release --locked --package baton && install -D target/release/baton /out/baton
+
+FROM node:22-bookworm-slim AS claude
+WORKDIR /agent
+COPY package.json package-lock.json ./
+# No install script runs: the native program comes in a package of its own for each platform.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+    && install -D node_modules/@anthropic-ai/claude-code-linux-*/claude /out/claude \
+    && /out/claude --version
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends bubblewrap ca-certificates git \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 baton \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/baton baton \
+    && install -d -o baton -g baton -m 0711 /var/lib/baton
+COPY --from=build /out/baton /usr/local/bin/baton
+COPY --from=claude /out/claude /usr/local/bin/claude
+ENV BATON_DATA=/var/lib/baton BATON_CLAUDE=/usr/local/bin/claude BATON_CONFIG=/etc/baton/baton.toml
+USER baton
+WORKDIR /var/lib/baton
+VOLUME /var/lib/baton
+EXPOSE 3020
+# The operator's listener is inside only; bash asks it, so that no HTTP client has to be installed.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/3021 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q alive <&3"]
+# `docker compose exec baton baton doctor` runs another command beside the server.
+ENTRYPOINT ["baton"]
+CMD ["serve"]

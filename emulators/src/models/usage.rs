@@ -1,0 +1,72 @@
+//! What a request and its answer would be charged for.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Block};
+
+/// About so many characters make a token of English or code.
+const CHARACTERS_PER_TOKEN: usize = 4;
+
+/// Tokens of one call, as the Messages API counts them: the three inputs do not overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Input charged in full.
+    pub input_tokens: usize,
+    /// Input written to the prompt cache.
+    pub cache_creation_input_tokens: usize,
+    /// Input read from the prompt cache.
+    pub cache_read_input_tokens: usize,
+    /// Output.
+    pub output_tokens: usize,
+}
+
+impl Usage {
+    /// Estimates from the sizes. What came before the model's newest turn counts as cached by that turn.
+    pub fn estimate(body: &Value, answer: &Answer) -> Self {
+        let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let known =
+            messages.iter().rposition(|message| message["role"] == "assistant").unwrap_or(0);
+        let cached: usize = messages[..known].iter().map(size).sum();
+        let fixed = size(&body["system"]) + size(&body["tools"]);
+        let fresh: usize = messages[known..].iter().map(size).sum();
+        let prefix = tokens(fixed + cached);
+        let (created, read) = if known == 0 { (prefix, 0) } else { (0, prefix) };
+        Self {
+            input_tokens: tokens(fresh).max(1),
+            cache_creation_input_tokens: created,
+            cache_read_input_tokens: read,
+            output_tokens: tokens(answer.blocks.iter().map(block_size).sum()).max(1),
+        }
+    }
+
+    /// All input tokens, however charged: what `count_tokens` answers.
+    pub fn all_input(&self) -> usize {
+        self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
+    }
+
+    /// The `usage` object of the API.
+    pub fn as_json(&self) -> Value {
+        json!({
+            "input_tokens": self.input_tokens,
+            "cache_creation_input_tokens": self.cache_creation_input_tokens,
+            "cache_read_input_tokens": self.cache_read_input_tokens,
+            "output_tokens": self.output_tokens,
+            "service_tier": "standard",
+        })
+    }
+}
+
+fn size(value: &Value) -> usize {
+    if value.is_null() { 0 } else { value.to_string().len() }
+}
+
+fn block_size(block: &Block) -> usize {
+    match block {
+        Block::Text(text) => text.len(),
+        Block::ToolUse { name, input } => name.len() + size(input),
+    }
+}
+
+fn tokens(characters: usize) -> usize {
+    characters.div_ceil(CHARACTERS_PER_TOKEN)
+}

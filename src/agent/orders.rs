@@ -1,0 +1,58 @@
+//! What passes between a running agent and the rest of Baton: notes out, orders in.
+
+use crate::model::{CancelledBy, Stop, TodoItem, TokenUsage, Untrusted};
+
+/// Which of the two streams a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Error,
+}
+
+/// Something worth keeping about a running agent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// Its process is up; the reference finds it again on this machine.
+    Started {
+        /// Names the process.
+        reference: String,
+    },
+    /// A line it printed, as it came.
+    Line {
+        /// On which stream.
+        stream: Stream,
+        /// The line, invalid UTF-8 replaced.
+        text: String,
+    },
+    /// What it last said or did, in a line.
+    Doing(Untrusted),
+    /// Its list of what is done and left.
+    Todo(Vec<TodoItem>),
+    /// Tokens that its program counted.
+    Usage(TokenUsage),
+}
+
+/// Something that a running agent is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Order {
+    /// To end.
+    Stop {
+        /// How.
+        stop: Stop,
+        /// Who wants it.
+        by: CancelledBy,
+    },
+    /// A further prompt for the live session.
+    Say(String),
+}
+
+/// The two ends that an agent holds.
+#[derive(Debug)]
+pub struct Wires {
+    /// Where notes go. A slow reader slows the agent down; nothing is thrown away.
+    pub notes: tokio::sync::mpsc::Sender<Note>,
+    /// Where orders come from. Closed means: nobody gives orders any more.
+    pub orders: tokio::sync::mpsc::Receiver<Order>,
+}

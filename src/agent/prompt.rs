@@ -1,0 +1,277 @@
+//! What an agent is told: the prompts of the roles, filled with what is known of a task.
+//!
+//! The words are in `prompts/<role>.md` and compiled in; a directory of the operator's can replace
+//! them. Everything that somebody outside wrote is put in as data between delimiters that nobody could
+//! know beforehand. This module also judges what an agent gives back. It starts no agent and knows no
+//! provider; the runner of agents calls it.
+
+mod context;
+mod follow_up;
+mod frame;
+mod judge;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::model::{Agent, CommandRun, Role, Situation};
+
+pub use follow_up::message_text;
+pub use judge::{repair_prompt, validate};
+
+/// Parts the system words from the first message in a prompt file.
+const DIVIDER: &str = "\n===\n";
+
+/// The words for messages into a session, first or later.
+const FOLLOW_UP: &str = include_str!("../../prompts/follow-up.md");
+
+/// A prompt that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// The operator's file is not of the form; it has to be corrected.
+    #[error("prompt {role}.md is not usable: {problem}")]
+    Form {
+        /// The role's name.
+        role: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The operator's file cannot be read.
+    #[error("prompt {role}.md cannot be read")]
+    Unreadable {
+        /// The role's name.
+        role: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The template names something that is not there, or is no template.
+    #[error("prompt {role} cannot be filled")]
+    Template {
+        /// The role's name.
+        role: &'static str,
+        /// Where and why.
+        source: minijinja::Error,
+    },
+    /// The caller's delimiter is too short to be unguessable.
+    #[error("frame of fewer than 16 letters and digits")]
+    Frame,
+}
+
+/// The prompt of one role, as its file has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolePrompt {
+    /// The tools it may use, by the names of Claude Code.
+    pub tools: Vec<String>,
+    /// Minutes in all.
+    pub minutes: u32,
+    /// Minutes without a word before it counts as hung.
+    pub silence_minutes: u32,
+    /// Turns in all.
+    pub max_turns: u32,
+    /// `default` or a model's name.
+    pub model: String,
+    /// JSON Schema of the outcome.
+    pub schema: serde_json::Value,
+    /// SHA-256 of the file, in hexadecimal.
+    pub hash: String,
+    system: String,
+    first: String,
+}
+
+/// The front matter of a prompt file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Front {
+    tools: Vec<String>,
+    minutes: u32,
+    silence_minutes: u32,
+    max_turns: u32,
+    model: String,
+    schema: serde_json::Value,
+}
+
+/// What the prompt needs besides the situation.
+#[derive(Debug, Clone, Default)]
+pub struct Extra {
+    /// The change as a unified diff.
+    pub diff: Option<String>,
+    /// `AGENTS.md` or `CLAUDE.md` of the default branch.
+    pub project_instructions: Option<String>,
+    /// A fresh random word of at least 16 letters and digits that delimits data.
+    pub frame: String,
+    /// Whether the session that the agent goes on with is there: it gets the news only.
+    pub resumed: bool,
+    /// What the commands on the deployed program brought, for the verifier.
+    pub evidence: Option<CommandRun>,
+}
+
+/// A prompt ready for an agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// For the provider's system prompt.
+    pub system: String,
+    /// The message with which the session starts or goes on.
+    pub prompt: String,
+    /// JSON Schema of the outcome.
+    pub schema: serde_json::Value,
+    /// The tools it may use.
+    pub tools: Vec<String>,
+    /// Minutes in all: the policy's, else the file's.
+    pub minutes: u32,
+    /// Minutes without a word before it counts as hung.
+    pub silence_minutes: u32,
+    /// Turns in all.
+    pub max_turns: u32,
+    /// SHA-256 of the role's file: which words it was.
+    pub hash: String,
+}
+
+/// The prompts of all roles.
+#[derive(Debug, Clone)]
+pub struct Prompts {
+    roles: BTreeMap<Role, RolePrompt>,
+}
+
+impl Prompts {
+    /// Loads the prompts that are compiled in.
+    ///
+    /// # Errors
+    /// When one of them is not of the form, which a test rules out.
+    pub fn embedded() -> Result<Self, PromptError> {
+        let load = |role| Ok((role, RolePrompt::parse(role, embedded(role))?));
+        Ok(Self { roles: Role::ALL.into_iter().map(load).collect::<Result<_, PromptError>>()? })
+    }
+
+    /// Loads the same, with `<role>.md` of a directory instead where there is one.
+    ///
+    /// # Errors
+    /// When a file there cannot be read or is not of the form.
+    pub fn with_directory(directory: &Path) -> Result<Self, PromptError> {
+        let mut prompts = Self::embedded()?;
+        for role in Role::ALL {
+            match std::fs::read_to_string(directory.join(format!("{}.md", role.name()))) {
+                Ok(text) => {
+                    prompts.roles.insert(role, RolePrompt::parse(role, &text)?);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(PromptError::Unreadable { role: role.name(), source }),
+            }
+        }
+        Ok(prompts)
+    }
+
+    /// The prompt of a role.
+    #[must_use]
+    pub fn role(&self, role: Role) -> &RolePrompt {
+        self.roles.get(&role).expect("the constructors load every role")
+    }
+
+    /// Fills the prompt of an agent: the first message of a fresh session, or the next of one that it
+    /// goes on with.
+    ///
+    /// # Errors
+    /// When the delimiter is too short or a template of the operator's names what is not there.
+    pub fn render(
+        &self,
+        role: Role,
+        situation: &Situation,
+        agent: &Agent,
+        extra: &Extra,
+    ) -> Result<Rendered, PromptError> {
+        let frame = frame::Frame::new(&extra.frame).ok_or(PromptError::Frame)?;
+        let template = |source| PromptError::Template { role: role.name(), source };
+        let environment = environment(&frame);
+        let messages = Value::from(Serde(follow_up::Messages::new(situation, agent, extra)));
+        let news = environment.render_str(FOLLOW_UP.trim_end(), messages).map_err(template)?;
+        let words = self.role(role);
+        let context = context::Context::new(situation, agent, extra, &frame, &news);
+        let context = Value::from(Serde(context));
+        let system = environment.render_str(&words.system, &context).map_err(template)?;
+        let prompt = if extra.resumed {
+            follow_up::next_message(&news)
+        } else {
+            environment.render_str(&words.first, &context).map_err(template)?
+        };
+        let policy = situation.policy.roles.get(&role);
+        Ok(Rendered {
+            system,
+            prompt,
+            schema: words.schema.clone(),
+            tools: words.tools.clone(),
+            minutes: policy.and_then(|policy| policy.minutes).unwrap_or(words.minutes),
+            silence_minutes: words.silence_minutes,
+            max_turns: words.max_turns,
+            hash: words.hash.clone(),
+        })
+    }
+}
+
+impl RolePrompt {
+    /// Reads a prompt file: front matter between `---` lines, system words, `===`, first message.
+    fn parse(role: Role, text: &str) -> Result<Self, PromptError> {
+        let form = |problem: String| PromptError::Form { role: role.name(), problem };
+        let text = text.replace("\r\n", "\n");
+        let (front, body) = text
+            .strip_prefix("---\n")
+            .and_then(|rest| rest.split_once("\n---\n"))
+            .ok_or_else(|| form("it does not begin with front matter between --- lines".into()))?;
+        let front: Front =
+            serde_yaml_ng::from_str(front).map_err(|error| form(error.to_string()))?;
+        let (system, first) = body
+            .split_once(DIVIDER)
+            .ok_or_else(|| form("no line === parts system words and first message".into()))?;
+        let role_line = format!("Role: {}\n", role_verb(role));
+        if !system.starts_with(&role_line) {
+            return Err(form(format!("its words do not begin with {:?}", role_line.trim_end())));
+        }
+        jsonschema::validator_for(&front.schema)
+            .map_err(|error| form(format!("its schema is no JSON Schema: {error}")))?;
+        Ok(Self {
+            tools: front.tools,
+            minutes: front.minutes,
+            silence_minutes: front.silence_minutes,
+            max_turns: front.max_turns,
+            model: front.model,
+            schema: front.schema,
+            hash: Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect(),
+            system: system.to_owned(),
+            first: first.trim_end().to_owned(),
+        })
+    }
+}
+
+/// Strict: a name that is not there is a mistake, not an empty text.
+fn environment(frame: &frame::Frame) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    let frame = frame.clone();
+    environment.add_function("data", move |label: &str, text: &str| frame.data(label, text));
+    environment
+}
+
+fn embedded(role: Role) -> &'static str {
+    match role {
+        Role::Starter => include_str!("../../prompts/starter.md"),
+        Role::Coding => include_str!("../../prompts/coding.md"),
+        Role::Reviewer => include_str!("../../prompts/reviewer.md"),
+        Role::Deployer => include_str!("../../prompts/deployer.md"),
+        Role::Verifier => include_str!("../../prompts/verifier.md"),
+        Role::Auditor => include_str!("../../prompts/auditor.md"),
+    }
+}
+
+/// The verb that people see for what a role does.
+fn role_verb(role: Role) -> &'static str {
+    crate::model::StageKey::ALL
+        .into_iter()
+        .find(|stage| stage.role() == role)
+        .map(crate::model::StageKey::name)
+        .expect("every role plays a stage")
+}

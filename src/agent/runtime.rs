@@ -1,0 +1,160 @@
+//! What all agents of one Baton share: the sandbox, the workspaces, the programs.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use crate::{
+    model::Timestamp,
+    sandbox::{Gateway, Kind, Mount, Owner, Sandbox, own},
+    workspace::{WorkspaceKey, Workspaces},
+};
+
+/// Where and how agents run.
+pub struct Runtime {
+    pub(super) sandbox: Arc<dyn Sandbox>,
+    /// Mirrors and worktrees.
+    pub workspaces: Workspaces,
+    pub(super) programs: Programs,
+    /// The gateway's socket on this machine.
+    pub(super) gateway: PathBuf,
+    /// The account that agents run as, when it is not Baton's own.
+    owner: Option<Owner>,
+    /// When a model API that gives no more is likely to give again.
+    pub(super) quota_back: Box<QuotaBack>,
+    /// Why nothing may start, with the remedy.
+    remedy: RwLock<Option<String>>,
+}
+
+/// Says when asking the model API again makes sense; asked when it gave no more.
+pub type QuotaBack = dyn Fn() -> Timestamp + Send + Sync;
+
+/// The programs that agents are.
+#[derive(Debug, Clone, Default)]
+pub struct Programs {
+    /// The native `claude` program.
+    pub claude: Option<PathBuf>,
+    /// The program of the `command` provider, with its arguments; files among them are shown inside.
+    pub command: Vec<String>,
+}
+
+/// Where programs are found inside.
+pub(super) const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// Where the `claude` program is inside.
+const CLAUDE: &str = "/baton/claude";
+/// The gateway's port inside a network of one's own.
+const PORT: u16 = 4000;
+
+impl Runtime {
+    /// Takes the parts together. Nothing starts before [`Runtime::test`] has passed.
+    #[must_use]
+    pub fn new(
+        sandbox: Arc<dyn Sandbox>,
+        workspaces: Workspaces,
+        programs: Programs,
+        gateway: PathBuf,
+        owner: Option<Owner>,
+        quota_back: Box<QuotaBack>,
+    ) -> Self {
+        let remedy = RwLock::new(Some("the sandbox has not been tested yet".to_owned()));
+        Self { sandbox, workspaces, programs, gateway, owner, quota_back, remedy }
+    }
+
+    /// Looks whether the sandbox holds. Until it does, no agent starts.
+    pub async fn test(&self) -> Option<String> {
+        let found = self.sandbox.self_test().await.err().map(|error| error.to_string());
+        *self.remedy.write().unwrap_or_else(PoisonError::into_inner) = found.clone();
+        found
+    }
+
+    /// Why nothing may start, if so: the outcome of the last test.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        self.remedy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where agents run.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.sandbox.kind()
+    }
+
+    /// Takes a workspace away; what cannot be deleted is told and left to the next sweep.
+    pub(super) fn clear(&self, key: &WorkspaceKey) {
+        if let Err(error) = self.workspaces.remove(key) {
+            tracing::warn!(workspace = key.as_str(), %error, "a workspace could not be taken away");
+        }
+    }
+
+    /// Takes workspaces away that no running agent uses, as a Baton that was killed leaves them, and
+    /// deletes what was taken away before.
+    ///
+    /// # Errors
+    /// When the trash cannot be read.
+    pub fn clear_all(&self, keys: impl IntoIterator<Item = WorkspaceKey>) -> std::io::Result<()> {
+        for key in keys {
+            self.clear(&key);
+        }
+        self.workspaces.empty_trash()
+    }
+
+    /// Gives a folder to the account that agents run as.
+    pub(super) fn give_away(&self, folder: &Path) -> std::io::Result<()> {
+        match self.owner {
+            Some(owner) => own(folder, owner),
+            None => Ok(()),
+        }
+    }
+
+    /// The way to the gateway for the `n`-th agent. On the bare host the port is the machine's own, so
+    /// each agent has another.
+    pub(super) fn gateway(&self, n: i64) -> Gateway {
+        let port = match self.sandbox.kind() {
+            Kind::Bubblewrap => PORT,
+            Kind::Host => 20_000 + u16::try_from(n.rem_euclid(20_000)).unwrap_or_default(),
+        };
+        Gateway { socket: self.gateway.clone(), port }
+    }
+
+    /// The provider's command line up to its own arguments, and what has to be shown inside for it.
+    ///
+    /// # Errors
+    /// When the program is not on this machine: the text says what to set.
+    pub(super) fn program(&self, provider: &str) -> Result<(Vec<String>, Vec<Mount>), String> {
+        match provider {
+            "claude" => self.claude(),
+            "command" if self.programs.command.is_empty() => {
+                Err("no program is set for the command provider: set command in [agents]"
+                    .to_owned())
+            }
+            "command" => Ok((self.programs.command.clone(), shown(&self.programs.command))),
+            other => {
+                Err(format!("there is no provider {other:?}: policy may name claude or command"))
+            }
+        }
+    }
+
+    fn claude(&self) -> Result<(Vec<String>, Vec<Mount>), String> {
+        let Some(path) = self.programs.claude.clone().filter(|path| path.is_file()) else {
+            return Err(
+                "the claude program is not on this machine: install it and set BATON_CLAUDE to it"
+                    .to_owned(),
+            );
+        };
+        if self.sandbox.kind() == Kind::Host {
+            return Ok((vec![path.display().to_string()], Vec::new()));
+        }
+        let mount = Mount { host: path, inside: PathBuf::from(CLAUDE), writable: false };
+        Ok((vec![CLAUDE.to_owned()], vec![mount]))
+    }
+}
+
+/// The files among a command's words, shown at the same place.
+fn shown(words: &[String]) -> Vec<Mount> {
+    let files = words.iter().map(Path::new).filter(|word| word.is_absolute() && word.is_file());
+    let outside_usr = files.filter(|file| !file.starts_with("/usr") && !file.starts_with("/bin"));
+    outside_usr
+        .map(|file| Mount { host: file.to_owned(), inside: file.to_owned(), writable: false })
+        .collect()
+}

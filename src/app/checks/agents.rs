@@ -1,0 +1,122 @@
+//! The sandbox, the agent's program, and the model's API.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{net::TcpStream, process::Command, time::timeout};
+
+use super::Check;
+use crate::{
+    app::{installed_claude, parts},
+    config::Config,
+    provider::ProviderKind,
+    sandbox::SandboxError,
+};
+
+/// How long the program may take to say its version; it starts a whole runtime for that.
+const SAY_VERSION: Duration = Duration::from_secs(60);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Starts one sandbox and looks around in it.
+pub(super) async fn sandbox(config: &Config, data: &Path) -> Check {
+    const NAME: &str = "sandbox";
+    let built = std::env::current_exe()
+        .map_err(anyhow::Error::from)
+        .and_then(|bridge| parts::sandbox(config, &bridge, data));
+    let sandbox = match built {
+        Ok(sandbox) => sandbox,
+        Err(error) => return Check::fails(NAME, format!("{error:#}"), "see what it says"),
+    };
+    let kind = sandbox.kind();
+    match sandbox.self_test().await {
+        Ok(()) => Check::holds(NAME, format!("{kind} holds")),
+        Err(SandboxError::Unavailable { problem, remedy }) => Check::fails(NAME, problem, remedy),
+        Err(error) => {
+            Check::fails(NAME, error, "no agent is started before this holds: see docs/sandbox.md")
+        }
+    }
+}
+
+/// Looks whether the program that agents are can be started, in the version that was tested.
+pub(super) async fn program(config: &Config) -> Check {
+    const NAME: &str = "agent program";
+    let agents = &config.agents;
+    if agents.provider == ProviderKind::Command.name() {
+        let name = agents.command.first().cloned().unwrap_or_default();
+        return match found(&name) {
+            Some(path) => Check::holds(NAME, format!("command: {}", path.display())),
+            None => Check::fails(
+                NAME,
+                format!("{name} is not on this machine"),
+                "install it, or name another program with command in [agents]",
+            ),
+        };
+    }
+    let wanted = ProviderKind::Claude.pinned_version().unwrap_or_default();
+    let install = format!(
+        "run npm ci --omit=dev --ignore-scripts in Baton's folder, or set BATON_CLAUDE to the native \
+         claude program of version {wanted}"
+    );
+    let Some(path) = agents.claude.clone().or_else(installed_claude) else {
+        return Check::fails(NAME, "claude is not installed", install);
+    };
+    match said_version(&path).await {
+        Ok(said) if said.split_whitespace().next() == Some(wanted) => {
+            Check::holds(NAME, format!("claude {wanted}, {}", path.display()))
+        }
+        Ok(said) => Check::fails(
+            NAME,
+            format!("{} says {said:?}; Baton was tested with {wanted}", path.display()),
+            install,
+        ),
+        Err(error) => Check::fails(NAME, format!("{}: {error}", path.display()), install),
+    }
+}
+
+/// What the program says of itself, with an empty environment and a home of its own.
+async fn said_version(program: &Path) -> anyhow::Result<String> {
+    let home = tempfile::tempdir()?;
+    let mut command = Command::new(program);
+    command.arg("--version").env_clear().env("HOME", home.path()).current_dir(home.path());
+    command.stdin(std::process::Stdio::null()).kill_on_drop(true);
+    let output = timeout(SAY_VERSION, command.output()).await??;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Where a program is that is named by its path, or is where sandboxes look for programs.
+fn found(name: &str) -> Option<PathBuf> {
+    let folders = ["/usr/local/bin", "/usr/bin", "/bin"].map(Path::new);
+    let named = folders.iter().map(|folder| folder.join(name));
+    named.into_iter().find(|path| path.is_file())
+}
+
+/// Opens a connection to the model's API and closes it: nothing is asked, nothing is paid.
+pub(super) async fn model_api(config: &Config, proxy: Option<&String>) -> Check {
+    const NAME: &str = "model API";
+    let upstream = &config.agents.upstream;
+    let kind = if upstream.api_key.is_some() { "an API key" } else { "an OAuth token" };
+    let proxy = proxy.filter(|proxy| !proxy.is_empty());
+    let url = proxy.unwrap_or(&upstream.base_url);
+    let Some((host, port)) = endpoint(url) else {
+        return Check::fails(NAME, format!("{url:?} is no URL"), "correct ANTHROPIC_BASE_URL");
+    };
+    let seen = format!("{kind} is set (not tried, which would cost), {host}:{port}");
+    let failed = match timeout(CONNECT, TcpStream::connect((host.as_str(), port))).await {
+        Ok(Ok(_)) => return Check::holds(NAME, format!("{seen} answers")),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer".to_owned(),
+    };
+    let remedy = format!(
+        "let this machine reach {host}:{port}, or set HTTPS_PROXY to a proxy that does; \
+         ANTHROPIC_BASE_URL names another API"
+    );
+    Check::fails(NAME, format!("{seen} cannot be reached: {failed}"), remedy)
+}
+
+fn endpoint(url: &str) -> Option<(String, u16)> {
+    let url = reqwest::Url::parse(url).ok()?;
+    Some((url.host_str()?.trim_matches(['[', ']']).to_owned(), url.port_or_known_default()?))
+}

@@ -1,0 +1,21 @@
+//! Wiring and life cycle: builds each part from the configuration, starts them in order, stops them in
+//! the opposite one. It decides nothing.
+//!
+//! - `place`   – which database, and opening it
+//! - `parts`   – the parts of a server from its configuration
+//! - `server`  – a running server: listeners, workers, timers
+//! - `tend`    – what the replicas of one database tell each other now and then
+//! - `admin`   – health, readiness and metrics for the operator
+//! - `checks`  – what `baton doctor` looks at
+
+mod admin;
+pub mod checks;
+mod metrics;
+mod parts;
+mod place;
+mod server;
+mod tend;
+
+pub use parts::installed_claude;
+pub use place::{Place, open_database};
+pub use server::{Options, Server};

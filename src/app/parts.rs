@@ -1,0 +1,236 @@
+//! The parts of a server, from its configuration.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use secrecy::SecretString;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::{Options, place};
+use crate::{
+    agent::{Programs, Prompts, Runtime},
+    clock::Clock,
+    config::{Config, SandboxChoice},
+    db,
+    event::Identity,
+    gateway::{self, Anthropic, Credential, DatabaseAgents, Gateway, Price, Prices},
+    github,
+    logs::{DatabaseLines, LogSettings, Logs, Redactor},
+    model::Micros,
+    pipeline::{DeployGrant, Parts, Settings},
+    queue::Wakes,
+    sandbox::{Bubblewrap, Host, Owner, Sandbox},
+    workspace::{Account, Workspaces},
+};
+
+/// How long one request to GitHub may take.
+const GITHUB_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Builds everything that the pipeline works with.
+pub(super) async fn build(
+    config: &Config,
+    options: &Options,
+    pool: &PgPool,
+    shutting_down: CancellationToken,
+) -> anyhow::Result<(Parts, Gateway)> {
+    let clock = &options.clock;
+    let data = place::prepare(&config.data)?;
+    let github = github(config, clock)?;
+    let app = github.identity().await.context("asking GitHub who this App is")?;
+    let identity = Identity {
+        app_id: app.app_id,
+        bot: app.bot,
+        slug: app.slug.clone(),
+        name: config.name.clone(),
+    };
+    let mut limits = config.limits.clone();
+    if limits.accounts.is_empty() {
+        limits.accounts.push(app.owner_login.clone());
+    }
+    let gateway = gateway(config, clock, pool, &data, &limits)?;
+    let bridge = match &options.bridge {
+        Some(bridge) => bridge.clone(),
+        None => std::env::current_exe()?,
+    };
+    let runtime = runtime(config, &bridge, &data, &gateway)?;
+    let kind = runtime.kind().name().to_owned();
+    let node = db::nodes::upsert(pool, &node_name(&data), &[kind], clock.now()).await?;
+    let secrets = secrets(config);
+    let settings = Settings {
+        name: config.name.clone(),
+        provider: config.agents.provider.clone(),
+        model: config.agents.model.clone(),
+        limits,
+        grants: config.grants.iter().map(grant).collect(),
+        secrets: secrets.clone(),
+        node,
+        salt: db::server::salt(pool).await?,
+        minute: options.minute,
+    };
+    let redactor = Redactor::new(secrets.iter().map(secrecy::ExposeSecret::expose_secret));
+    let lines = Arc::new(DatabaseLines(pool.clone()));
+    let parts = Parts {
+        pool: pool.clone(),
+        clock: clock.clone(),
+        github,
+        identity,
+        runtime,
+        prompts: Prompts::embedded()?,
+        logs: Logs::start(lines, redactor, clock.clone(), LogSettings::default()),
+        wakes: Wakes::new(),
+        shutting_down,
+        settings,
+    };
+    Ok((parts, gateway))
+}
+
+fn node_name(data: &Path) -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", host.trim(), data.display())
+}
+
+pub(super) fn github(config: &Config, clock: &Clock) -> anyhow::Result<github::App> {
+    let settings = github::Settings {
+        base_url: config.github.api_url.clone(),
+        app_id: config.github.app_id,
+        private_key_pem: config.github.private_key.clone(),
+        timeout: GITHUB_TIMEOUT,
+        user_agent: concat!("baton/", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    Ok(github::App::new(settings, clock.clone())?)
+}
+
+fn gateway(
+    config: &Config,
+    clock: &Clock,
+    pool: &PgPool,
+    data: &Path,
+    limits: &crate::model::Limits,
+) -> anyhow::Result<Gateway> {
+    let upstream = &config.agents.upstream;
+    let credential = match (&upstream.api_key, &upstream.bearer) {
+        (Some(key), _) => Credential::ApiKey(key.clone()),
+        (None, Some(bearer)) => Credential::Bearer(bearer.clone()),
+        (None, None) => anyhow::bail!("no credential for the model's API"),
+    };
+    let prices = config.agents.prices.iter().map(|(model, price)| {
+        let price = Price {
+            input: price.input,
+            output: price.output,
+            cache_read: price.cache_read,
+            cache_write: price.cache_write,
+            cache_write_hour: Micros(price.input.0.saturating_mul(2)),
+        };
+        (model.clone(), price)
+    });
+    let settings = gateway::Settings {
+        socket: data.join("gateway.sock"),
+        mode: 0o666,
+        anthropic: Anthropic { base_url: upstream.base_url.clone(), credential },
+        prices: Prices::new(prices.collect()),
+        proxy: std::env::var("HTTPS_PROXY").ok().filter(|proxy| !proxy.is_empty()),
+    };
+    let agents = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone(), clock.clone()));
+    Ok(Gateway::start(settings, agents, clock.clone())?)
+}
+
+/// The sandbox of the configured kind; nothing is started in it yet.
+pub(super) fn sandbox(
+    config: &Config,
+    bridge: &Path,
+    data: &Path,
+) -> anyhow::Result<Arc<dyn Sandbox>> {
+    let owner = Owner::default();
+    let bridge = reachable(bridge, data)?;
+    Ok(match config.agents.sandbox {
+        SandboxChoice::Bubblewrap => Arc::new(Bubblewrap::new(crate::sandbox::Settings {
+            program: PathBuf::from("bwrap"),
+            bridge,
+            state: data.join("sandbox"),
+            owner,
+            nested: false,
+        })?),
+        SandboxChoice::Host => Arc::new(Host::new(bridge, owner)),
+    })
+}
+
+fn runtime(
+    config: &Config,
+    bridge: &Path,
+    data: &Path,
+    gateway: &Gateway,
+) -> anyhow::Result<Runtime> {
+    let is_root = rustix::process::geteuid().is_root();
+    let owner = Owner::default();
+    let sandbox = sandbox(config, bridge, data)?;
+    let account = is_root.then_some(Account { uid: owner.uid, gid: owner.gid });
+    let workspaces = Workspaces::new(crate::workspace::Settings::new(data.to_owned(), account))?;
+    let claude = config.agents.claude.clone().or_else(installed_claude);
+    let programs = Programs {
+        claude: claude.map(|path| reachable(&path, data)).transpose()?,
+        command: config.agents.command.clone(),
+    };
+    Ok(Runtime::new(
+        sandbox,
+        workspaces,
+        programs,
+        gateway.socket().to_owned(),
+        is_root.then_some(owner),
+        Box::new(gateway.quota_back()),
+    ))
+}
+
+/// The pinned program as npm lays it down, from the folder that Baton was started in.
+#[must_use]
+pub fn installed_claude() -> Option<PathBuf> {
+    let platform = match std::env::consts::ARCH {
+        "aarch64" => "claude-code-linux-arm64",
+        _ => "claude-code-linux-x64",
+    };
+    let path = Path::new("node_modules/@anthropic-ai").join(platform).join("claude");
+    path.is_file().then(|| fs::canonicalize(path).ok()).flatten()
+}
+
+/// A path at which every account can read and run a program: its own, or a copy in the data folder
+/// where a folder above it is closed, as root's home is.
+fn reachable(program: &Path, data: &Path) -> anyhow::Result<PathBuf> {
+    let program =
+        fs::canonicalize(program).with_context(|| format!("looking for {}", program.display()))?;
+    let open = |path: &Path| fs::metadata(path).is_ok_and(|seen| seen.mode() & 0o001 != 0);
+    if program.ancestors().all(open) {
+        return Ok(program);
+    }
+    let folder = data.join("programs");
+    fs::create_dir_all(&folder)?;
+    let name = program.file_name().context("a program has a name")?;
+    let copy = folder.join(name);
+    fs::copy(&program, &copy)?;
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
+    Ok(copy)
+}
+
+fn grant(grant: &crate::config::Grant) -> DeployGrant {
+    DeployGrant {
+        repository: grant.repository.clone(),
+        environment: grant.environment.clone(),
+        variables: grant.variables.clone(),
+        secrets: grant.secrets.clone(),
+    }
+}
+
+/// Everything that must never be stored or pushed.
+fn secrets(config: &Config) -> Vec<SecretString> {
+    let github = &config.github;
+    let upstream = &config.agents.upstream;
+    let own = github.webhook_secrets.iter().chain([&github.private_key]);
+    let model = upstream.api_key.iter().chain(&upstream.bearer);
+    let granted = config.grants.iter().flat_map(|grant| grant.secrets.values());
+    own.chain(model).chain(granted).cloned().collect()
+}

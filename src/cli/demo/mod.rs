@@ -1,0 +1,106 @@
+//! `baton demo`: the main job, live, on this machine alone.
+//!
+//! - `world` – what it is played in
+//! - `play`  – what the maintainer does
+//! - `show`  – what is shown while it happens, and at the end
+
+mod play;
+mod show;
+pub mod world;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use clap::Args;
+use emulators::models::Crew;
+
+use super::database::At;
+use crate::{
+    app::Server,
+    config::SandboxChoice,
+    telemetry::{self, Format},
+};
+use world::{Recipe, World};
+
+/// Plays the main job on this machine.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Leaves everything running at the end and prints the addresses
+    #[arg(long)]
+    keep: bool,
+    /// `claude` or `command`; claude where it can be had
+    #[arg(long)]
+    provider: Option<String>,
+    /// Undoes the merged fix by hand before it is deployed: the demo then has to end red
+    #[arg(long)]
+    sabotage: bool,
+}
+
+/// How long the whole may take.
+const LIMIT: Duration = Duration::from_secs(300);
+
+impl Demo {
+    pub async fn run(&self, _at: &At) -> anyhow::Result<u8> {
+        telemetry::start(
+            Format::Text,
+            std::env::var("BATON_LOG").ok().or(Some("error".to_owned())).as_deref(),
+        );
+        let folder = tempfile::Builder::new().prefix("baton-demo-").tempdir()?;
+        let (world, server, notes) = self.set_up(folder.path().to_owned()).await?;
+        show::header(&world, &server, &notes);
+        let played = tokio::time::timeout(LIMIT, play::whole(&world, &server, self.sabotage)).await;
+        let done = match played {
+            Ok(done) => done?,
+            Err(_) => {
+                println!("\nThe demo did not end within {} s.", LIMIT.as_secs());
+                false
+            }
+        };
+        show::ending(&world, &server, done).await?;
+        if self.keep {
+            show::addresses(&world, &server);
+            tokio::signal::ctrl_c().await?;
+        }
+        server.stop().await;
+        world.shutdown().await;
+        Ok(u8::from(!done))
+    }
+
+    /// Builds the world and starts Baton, with the best of what this machine has.
+    async fn set_up(&self, folder: PathBuf) -> anyhow::Result<(World, Server, Vec<String>)> {
+        let mut notes = Vec::new();
+        let claude = std::env::var_os("BATON_CLAUDE")
+            .map(PathBuf::from)
+            .or_else(crate::app::installed_claude);
+        let provider = match (&self.provider, &claude) {
+            (Some(provider), _) => provider.clone(),
+            (None, Some(_)) => "claude".to_owned(),
+            (None, None) => {
+                notes.push(
+                    "The claude program is not installed, so a small agent of the command provider plays its part. \
+                     npm ci installs it."
+                        .to_owned(),
+                );
+                "command".to_owned()
+            }
+        };
+        let recipe = |folder: PathBuf, sandbox| Recipe {
+            provider: provider.clone(),
+            claude: claude.clone(),
+            sandbox,
+            ..Recipe::new(folder, Arc::new(Crew::new()))
+        };
+        let world = recipe(folder.join("world"), SandboxChoice::Bubblewrap).build().await?;
+        let server = world.start_baton().await?;
+        let Some(remedy) = server.pipeline().parts().runtime.remedy() else {
+            return Ok((world, server, notes));
+        };
+        server.stop().await;
+        world.shutdown().await;
+        notes.push(format!(
+            "NO SANDBOX. {remedy}. The demo's agents run on the bare machine instead, which baton serve never does."
+        ));
+        let world = recipe(folder.join("bare"), SandboxChoice::Host).build().await?;
+        let server = world.start_baton().await?;
+        Ok((world, server, notes))
+    }
+}

@@ -1,0 +1,118 @@
+//! What the maintainer does, and waiting for what follows.
+
+use std::time::{Duration, Instant};
+
+use emulators::{github::GitHub, sample};
+
+use super::{
+    show::Ticker,
+    world::{MAINTAINER, REPOSITORY, World},
+};
+use crate::{app::Server, db::overview};
+
+/// How often the terminal looks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Plays issue, label, approval and merge. True when the task reached `done`.
+pub(super) async fn whole(world: &World, server: &Server, sabotage: bool) -> anyhow::Result<bool> {
+    let github = &world.github;
+    let mara = github.as_user(MAINTAINER);
+    let mut ticker = Ticker::new(world, server, Instant::now());
+    let (title, body) = sample::issue();
+    let issue = mara.open_issue(REPOSITORY, title, body)?;
+    ticker.person(&format!("opens issue #{issue}: {title}"));
+    mara.label(REPOSITORY, issue, "baton")?;
+    ticker.person("puts the label `baton` on it");
+
+    let asked = ticker.until(|| asking(github, issue)).await;
+    let Some(comment) = asked else { return Ok(false) };
+    mara.tick(REPOSITORY, comment, "Approve this plan")?;
+    ticker.person("ticks **Approve this plan**");
+
+    let Some(pull) = ticker.until(|| mergeable(github)).await else { return Ok(false) };
+    if sabotage {
+        undo_fix(github, pull)?;
+        ticker.person("undoes the fix by hand on the branch");
+    }
+    mara.merge_pull(REPOSITORY, pull, None)?;
+    ticker.person(&format!("merges #{pull}"));
+    let ended = ticker.until_ended().await?;
+    Ok(ended == "done")
+}
+
+/// The asking comment that waits for a tick.
+fn asking(github: &GitHub, issue: u64) -> Option<u64> {
+    let comments = github.comments(REPOSITORY, issue);
+    comments
+        .into_iter()
+        .find(|comment| comment.body.contains("- [ ] **Approve this plan**"))
+        .map(|comment| comment.id)
+}
+
+/// The pull request that is ready: no draft any more.
+fn mergeable(github: &GitHub) -> Option<u64> {
+    (1..20).find(|number| {
+        github.pull(REPOSITORY, *number).is_some_and(|pull| !pull.draft && pull.merged.is_none())
+    })
+}
+
+/// Puts the sample's own source back on the branch of the pull request.
+fn undo_fix(github: &GitHub, pull: u64) -> anyhow::Result<()> {
+    let branch = github.pull(REPOSITORY, pull).map(|pull| pull.head_branch).unwrap_or_default();
+    let files = sample::files();
+    let source = files.iter().filter(|file| file.path.starts_with("src/"));
+    let files: Vec<(&str, &[u8], bool)> =
+        source.map(|file| (file.path, file.contents.as_bytes(), file.executable)).collect();
+    github.as_user(MAINTAINER).push_files(REPOSITORY, &branch, &files, "Undo the fix")?;
+    Ok(())
+}
+
+impl Ticker<'_> {
+    /// Shows what happens until something is there, or the task is over without it.
+    async fn until<T>(&mut self, look: impl Fn() -> Option<T>) -> Option<T> {
+        loop {
+            self.show().await;
+            if let Some(found) = look() {
+                return Some(found);
+            }
+            if self.state().await.is_some_and(|state| is_stuck(&state)) {
+                self.show().await;
+                return None;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Shows what happens until the task is over or parked, and GitHub says so; gives its state.
+    async fn until_ended(&mut self) -> anyhow::Result<String> {
+        loop {
+            self.show().await;
+            let state = self.state().await.unwrap_or_default();
+            if is_stuck(&state) && self.all_said().await? {
+                self.show().await;
+                return Ok(state);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn state(&self) -> Option<String> {
+        let pool = &self.server.pipeline().parts().pool;
+        let tasks = overview::list_tasks(pool, true, 1).await.ok()?;
+        tasks.into_iter().next().map(|task| task.state)
+    }
+
+    async fn all_said(&self) -> anyhow::Result<bool> {
+        let parts = self.server.pipeline().parts();
+        let figures = overview::figures(&parts.pool).await?;
+        let lagging =
+            crate::db::reports::count_lagging_since(&parts.pool, parts.clock.now()).await?;
+        Ok(lagging == 0
+            && figures.iter().all(|figure| figure.name != "jobs" || figure.label == "sweep"))
+    }
+}
+
+/// Whether nothing more will happen by itself.
+fn is_stuck(state: &str) -> bool {
+    matches!(state, "done" | "cancelled" | "parked")
+}

@@ -1,0 +1,33 @@
+//! How commands print: text for people, one JSON object a line on request.
+
+use serde::Serialize;
+
+/// Prints rows as JSON lines, or as the text that each is given.
+pub(super) fn rows<T: Serialize>(
+    json: bool,
+    rows: &[T],
+    text: impl Fn(&T) -> String,
+) -> anyhow::Result<()> {
+    for row in rows {
+        if json {
+            println!("{}", serde_json::to_string(row)?);
+        } else {
+            println!("{}", text(row));
+        }
+    }
+    Ok(())
+}
+
+/// Prints one thing that was done.
+pub(super) fn done(json: bool, what: &str) {
+    if json {
+        println!("{}", serde_json::json!({ "done": what }));
+    } else {
+        println!("{what}");
+    }
+}
+
+/// Text without control characters: what a stranger wrote must not move the cursor.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}

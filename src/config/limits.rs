@@ -1,0 +1,48 @@
+//! What no repository can raise.
+
+use serde::Deserialize;
+
+use super::Source;
+use crate::model::{Limits, Micros};
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    accounts: Option<Vec<String>>,
+    max_usd_per_task: Option<f64>,
+    max_usd_per_repository_and_day: Option<f64>,
+    max_usd_per_day: Option<f64>,
+    agents: Option<u32>,
+    agents_per_repository: Option<u32>,
+    open_pulls_per_repository: Option<u32>,
+}
+
+pub(super) fn read(source: &mut Source) -> Limits {
+    let file: File = source.section("limits");
+    let default = Limits::default();
+    let agents = source.parsed("BATON_AGENTS", file.agents.map(|n| n.to_string()));
+    let mut money = |name: &str, dollars: Option<f64>, default: Micros| match dollars {
+        Some(dollars) if dollars > 0.0 && dollars.is_finite() => Micros::from_dollars(dollars),
+        Some(dollars) => {
+            source.mistake(
+                &format!("{name} in [limits]"),
+                format_args!("{dollars} is no amount above 0"),
+            );
+            default
+        }
+        None => default,
+    };
+    Limits {
+        task: money("max_usd_per_task", file.max_usd_per_task, default.task),
+        repository_day: money(
+            "max_usd_per_repository_and_day",
+            file.max_usd_per_repository_and_day,
+            default.repository_day,
+        ),
+        server_day: money("max_usd_per_day", file.max_usd_per_day, default.server_day),
+        agents: agents.unwrap_or(default.agents),
+        repository_agents: file.agents_per_repository.unwrap_or(default.repository_agents),
+        open_pulls: file.open_pulls_per_repository.unwrap_or(default.open_pulls),
+        accounts: file.accounts.unwrap_or_default(),
+    }
+}

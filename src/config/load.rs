@@ -1,0 +1,156 @@
+//! The whole configuration.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::{Agents, GitHub, Grant, Listen, Mistakes, Source, deploy, limits};
+use crate::model::Limits;
+
+/// Everything that the operator sets.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Prefix of commands, labels, markers and checks: two Batons can share a repository.
+    pub name: String,
+    /// Where mirrors, workspaces, sockets and the private Postgres are.
+    pub data: PathBuf,
+    /// The database; the private one where none is named.
+    pub database_url: Option<String>,
+    /// Which App.
+    pub github: GitHub,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Running agents.
+    pub agents: Agents,
+    /// What no repository can raise.
+    pub limits: Limits,
+    /// Who may deploy where.
+    pub grants: Vec<Grant>,
+}
+
+impl Config {
+    /// Reads the environment over the text of `baton.toml`.
+    ///
+    /// # Errors
+    /// With every mistake at once.
+    pub fn read(
+        environment: BTreeMap<String, String>,
+        file: Option<&str>,
+    ) -> Result<Self, Mistakes> {
+        let mut source = Source::new(environment, file);
+        let name = name(&mut source);
+        let file_data: Option<String> = source.section("data");
+        let data =
+            source.variable("BATON_DATA").or(file_data).unwrap_or_else(|| ".baton".to_owned());
+        let config = Self {
+            name,
+            data: PathBuf::from(data),
+            database_url: source.database_url(),
+            github: GitHub::read(&mut source),
+            listen: Listen::read(&mut source),
+            agents: Agents::read(&mut source),
+            limits: limits::read(&mut source),
+            grants: deploy::read(&mut source),
+        };
+        source.finish()?;
+        Ok(config)
+    }
+}
+
+fn name(source: &mut Source) -> String {
+    let file: Option<String> = source.section("name");
+    let name = source.variable("BATON_NAME").or(file).unwrap_or_else(|| "baton".to_owned());
+    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !plain || name.len() > 20 || name.starts_with('-') {
+        source.mistake(
+            "BATON_NAME",
+            format_args!("{name:?} is not 1 to 20 small letters, digits or hyphens"),
+        );
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn complete() -> BTreeMap<String, String> {
+        environment(&[
+            ("GITHUB_APP_ID", "12"),
+            ("GITHUB_PRIVATE_KEY", "key"),
+            ("GITHUB_WEBHOOK_SECRET", "hush"),
+            ("ANTHROPIC_API_KEY", "dummy"),
+        ])
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_by_name() {
+        let given = environment(&[
+            ("GITHUB_WEBHOOK_SECRET", "  "),
+            ("BATON_LISTEN", "nowhere"),
+            ("BATON_NAME", "Ba ton"),
+            ("BATON_MODEL", "free-model"),
+        ]);
+        let file = "colour = \"red\"\n[limits]\nmax_usd_per_task = -1.0\n";
+        let Err(Mistakes(mistakes)) = Config::read(given, Some(file)) else {
+            panic!("it was taken")
+        };
+        let names: Vec<&str> = mistakes.iter().map(|mistake| mistake.name.as_str()).collect();
+        for name in [
+            "BATON_NAME",
+            "GITHUB_APP_ID",
+            "GITHUB_PRIVATE_KEY",
+            "GITHUB_WEBHOOK_SECRET",
+            "BATON_LISTEN",
+            "ANTHROPIC_API_KEY",
+            "BATON_MODEL",
+            "max_usd_per_task in [limits]",
+            "colour in baton.toml",
+        ] {
+            assert!(names.contains(&name), "{name} is not in {names:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_webhook_secret_is_refused() {
+        let mut given = complete();
+        given.insert("GITHUB_WEBHOOK_SECRET".to_owned(), String::new());
+        let error = Config::read(given, None).map(drop);
+        assert!(
+            error.is_err_and(|e| e.to_string().contains("GITHUB_WEBHOOK_SECRET: is set but empty"))
+        );
+    }
+
+    #[test]
+    fn the_environment_lies_over_the_file() {
+        let mut given = complete();
+        given.insert("BATON_ADMIN_LISTEN".to_owned(), "127.0.0.1:9".to_owned());
+        let file = "[listen]\nadmin = \"127.0.0.1:8\"\npublic = \"127.0.0.1:7\"\n";
+        let config = Config::read(given, Some(file)).map_err(|e| e.to_string());
+        let listen = config.map(|config| config.listen);
+        assert_eq!(listen.map(|l| (l.admin.port(), l.public.port())), Ok((9, 7)));
+    }
+
+    #[test]
+    fn the_databases_address_may_stand_in_a_private_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "postgres://baton:hush@db/baton\n").unwrap();
+        let mut given = complete();
+        given.insert("DATABASE_URL_FILE".to_owned(), file.path().display().to_string());
+        let url = Config::read(given.clone(), None).map(|config| config.database_url);
+        assert_eq!(url, Ok(Some("postgres://baton:hush@db/baton".to_owned())));
+        given.insert("DATABASE_URL_FILE".to_owned(), "/nowhere/url".to_owned());
+        let error = Config::read(given, None).map(drop);
+        assert!(error.is_err_and(|e| e.to_string().contains("DATABASE_URL: cannot take")));
+    }
+
+    #[test]
+    fn a_grant_without_its_secret_names_the_variable() {
+        let file = "[[deploy]]\nrepository = \"o/n\"\nenvironment = \"production\"\n\
+                    secrets = { TOKEN = \"PROD_TOKEN\" }\n";
+        let error = Config::read(complete(), Some(file)).map(drop);
+        assert!(error.is_err_and(|e| e.to_string().contains("PROD_TOKEN: missing")));
+    }
+}

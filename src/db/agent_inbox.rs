@@ -1,0 +1,48 @@
+//! `agent_inbox`: words for sessions that are running.
+
+use sqlx::PgExecutor;
+
+use super::{DbError, decode};
+use crate::model::{AgentId, Message, Timestamp};
+
+/// Puts a word into an agent's inbox.
+///
+/// # Errors
+/// When the database is away, or there is no such agent.
+pub async fn insert(
+    executor: impl PgExecutor<'_>,
+    agent: AgentId,
+    message: &Message,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "INSERT INTO agent_inbox (agent_id, message, at) VALUES ($1, $2, $3)",
+        agent.0,
+        decode::write(message),
+        now,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
+/// Takes what was not delivered yet, oldest first, and marks it delivered.
+///
+/// # Errors
+/// When the database is away or a message cannot be read.
+pub async fn take_undelivered(
+    executor: impl PgExecutor<'_>,
+    agent: AgentId,
+    now: Timestamp,
+) -> Result<Vec<Message>, DbError> {
+    let mut rows = sqlx::query!(
+        "UPDATE agent_inbox SET delivered_at = $2 WHERE agent_id = $1 AND delivered_at IS NULL
+         RETURNING id, message",
+        agent.0,
+        now,
+    )
+    .fetch_all(executor)
+    .await?;
+    rows.sort_by_key(|row| row.id);
+    rows.into_iter().map(|row| decode::read("message", row.message)).collect()
+}

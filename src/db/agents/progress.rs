@@ -1,0 +1,111 @@
+//! What is noted of an agent while it runs.
+
+use sqlx::PgExecutor;
+
+use super::super::{DbError, decode, error::one_row};
+use crate::model::{AgentId, Micros, Timestamp, TodoItem, Untrusted};
+
+/// Notes that an agent's runner is there.
+///
+/// # Errors
+/// [`DbError::Stale`] when the agent has ended.
+pub async fn heartbeat(
+    executor: impl PgExecutor<'_>,
+    id: AgentId,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let result = sqlx::query!(
+        "UPDATE agents SET heartbeat_at = $2 WHERE id = $1 AND ended_at IS NULL",
+        id.0,
+        now,
+    )
+    .execute(executor)
+    .await?;
+    one_row(&result, "agent", id)
+}
+
+/// Keeps an agent's list and last words, for the progress comment.
+///
+/// # Errors
+/// [`DbError::Stale`] when the agent has ended.
+pub async fn set_progress(
+    executor: impl PgExecutor<'_>,
+    id: AgentId,
+    todo: &[TodoItem],
+    last_line: Option<&Untrusted>,
+    last_output_at: Timestamp,
+) -> Result<(), DbError> {
+    let result = sqlx::query!(
+        "UPDATE agents SET todo = $2, last_line = $3, last_output_at = $4, heartbeat_at = $4
+         WHERE id = $1 AND ended_at IS NULL",
+        id.0,
+        decode::write(&todo),
+        last_line.map(|line| decode::storable(&line.0)),
+        last_output_at,
+    )
+    .execute(executor)
+    .await?;
+    one_row(&result, "agent", id)
+}
+
+/// Keeps the SHA-256 of the token that an agent shows to the gateway and the tools.
+///
+/// # Errors
+/// [`DbError::Stale`] when the agent has ended.
+pub async fn set_token_hash(
+    executor: impl PgExecutor<'_>,
+    id: AgentId,
+    hash: &[u8; 32],
+) -> Result<(), DbError> {
+    let result = sqlx::query!(
+        "UPDATE agents SET token_hash = $2 WHERE id = $1 AND ended_at IS NULL",
+        id.0,
+        hash,
+    )
+    .execute(executor)
+    .await?;
+    one_row(&result, "agent", id)
+}
+
+/// Finds the open agent of a token.
+///
+/// # Errors
+/// When the database is away.
+pub async fn by_token_hash(
+    executor: impl PgExecutor<'_>,
+    hash: &[u8; 32],
+) -> Result<Option<AgentId>, DbError> {
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM agents WHERE token_hash = $1 AND ended_at IS NULL",
+        hash,
+    );
+    Ok(id.fetch_optional(executor).await?.map(AgentId))
+}
+
+/// Adds what an agent's own program says it cost, where no gateway counted.
+///
+/// # Errors
+/// [`DbError::Stale`] when there is no such agent.
+pub async fn add_cost(
+    executor: impl PgExecutor<'_>,
+    id: AgentId,
+    cost: Micros,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let result = sqlx::query!(
+        "WITH agent AS (
+             UPDATE agents SET cost_micros = cost_micros + $2 WHERE id = $1
+             RETURNING id, task_id, model
+         )
+         INSERT INTO usage (agent_id, task_id, repository_id, model, reserved_micros, cost_micros,
+             at, settled_at)
+         SELECT a.id, t.id, t.repository_id, a.model, 0, $2, $3, $3
+         FROM agent a JOIN tasks t ON t.id = a.task_id",
+        id.0,
+        cost.0,
+        now,
+    )
+    .execute(executor)
+    .await?;
+    one_row(&result, "agent", id)
+}

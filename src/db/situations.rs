@@ -1,0 +1,65 @@
+//! All rows of a task at once: what a `Situation` is made of.
+
+use sqlx::PgConnection;
+
+use super::{
+    DbError, agents, approvals, command_runs, deployments, findings, plans, reports, repositories,
+    stages, tasks,
+};
+use crate::model::{
+    Agent, Approval, CommandRun, CommentId, Deployment, Finding, Plan, Policy, Repository, Stage,
+    Task, TaskId,
+};
+
+/// A task with everything that the database holds about it.
+#[derive(Debug, Clone)]
+pub struct LoadedTask {
+    /// Where it is.
+    pub repository: Repository,
+    /// The policy it began with.
+    pub policy: Policy,
+    /// The task.
+    pub task: Task,
+    /// Its stages, in the order of the workflow.
+    pub stages: Vec<Stage>,
+    /// Its plans, oldest first.
+    pub plans: Vec<Plan>,
+    /// Its approvals that still hold.
+    pub approvals: Vec<Approval>,
+    /// Its findings, by number.
+    pub findings: Vec<Finding>,
+    /// Its agents, oldest first.
+    pub agents: Vec<Agent>,
+    /// Its command runs, oldest first.
+    pub runs: Vec<CommandRun>,
+    /// Its deployments, oldest first.
+    pub deployments: Vec<Deployment>,
+    /// Where Baton asked: the asking comment of each plan number, newest last.
+    pub asked: Vec<(u32, CommentId)>,
+}
+
+/// Loads a task with everything. To be of one moment, the caller holds the task's lock or a
+/// repeatable-read transaction.
+///
+/// # Errors
+/// [`DbError::Absent`] when there is none of that id.
+pub async fn load(connection: &mut PgConnection, task: TaskId) -> Result<LoadedTask, DbError> {
+    let tasks::LoadedRow { repository, policy, task } = tasks::load(&mut *connection, task).await?;
+    let id = task.id;
+    Ok(LoadedTask {
+        repository: repositories::load(&mut *connection, repository).await?,
+        policy,
+        task,
+        stages: stages::list(&mut *connection, id).await?,
+        plans: plans::list(&mut *connection, id).await?,
+        approvals: approvals::list_alive(&mut *connection, id).await?,
+        findings: findings::list(&mut *connection, id).await?,
+        agents: (agents::list(&mut *connection, id).await?)
+            .into_iter()
+            .map(|row| row.agent)
+            .collect(),
+        runs: command_runs::list(&mut *connection, id).await?,
+        deployments: deployments::list(&mut *connection, id).await?,
+        asked: reports::list_asked(&mut *connection, id).await?,
+    })
+}

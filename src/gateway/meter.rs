@@ -1,0 +1,227 @@
+//! Reads the usage out of an answer while it streams by.
+
+use serde_json::Value;
+
+use crate::model::TokenUsage;
+
+use super::prices::Used;
+
+/// A line of the stream that is longer holds no usage; so much of it is kept at most.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// An answer that is no stream is kept whole up to this size, to be read at its end.
+const LONGEST_ANSWER: usize = 32 << 20;
+
+/// Bytes of a model's words or of a request that certainly hold no less than a token. Used where
+/// the API gives no figure because the agent hung up: hanging up must not make a request free.
+const BYTES_PER_TOKEN: u64 = 3;
+
+/// How long an answer is expected to be at most; few get near what they may have.
+const EXPECTED_OUTPUT: u64 = 4_000;
+
+/// What a request of that size will about use.
+pub(super) fn expected(request_bytes: usize, max_tokens: u64) -> Used {
+    let input = request_bytes as u64 / BYTES_PER_TOKEN;
+    let output = max_tokens.min(EXPECTED_OUTPUT);
+    Used { tokens: TokenUsage { input, output, ..TokenUsage::default() }, cache_write_hour: 0 }
+}
+
+/// One answer's meter.
+pub(super) struct Meter {
+    form: Form,
+    pending: Vec<u8>,
+    used: Used,
+    complete: bool,
+    over: bool,
+    started: bool,
+    request_bytes: u64,
+    told_bytes: u64,
+}
+
+enum Form {
+    /// Server-sent events.
+    Stream,
+    /// One JSON object.
+    Whole,
+}
+
+impl Meter {
+    /// Begins; `request_bytes` is the size of the request, for an estimate.
+    pub(super) fn new(is_stream: bool, request_bytes: usize) -> Self {
+        Self {
+            form: if is_stream { Form::Stream } else { Form::Whole },
+            pending: Vec::new(),
+            used: Used::default(),
+            complete: false,
+            over: false,
+            started: false,
+            request_bytes: request_bytes as u64,
+            told_bytes: 0,
+        }
+    }
+
+    /// Takes the next bytes of the answer.
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        match self.form {
+            Form::Stream => self.feed_stream(bytes),
+            Form::Whole if self.pending.len() + bytes.len() <= LONGEST_ANSWER => {
+                self.pending.extend_from_slice(bytes);
+            }
+            Form::Whole => {}
+        }
+    }
+
+    /// Whether the API has told its final figures.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether the API has said its last word, though the connection may still be open.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// The figures at the end of the answer: the API's own, or an estimate that is rather too high.
+    pub(super) fn finish(&mut self) -> Used {
+        if matches!(self.form, Form::Whole)
+            && let Ok(answer) = serde_json::from_slice::<Value>(&self.pending)
+        {
+            self.take(&answer["usage"]);
+            self.complete = answer["usage"].is_object();
+        }
+        let mut used = self.used;
+        if !self.started {
+            used.tokens.input = used.tokens.input.max(self.request_bytes / BYTES_PER_TOKEN);
+        }
+        if !self.complete {
+            used.tokens.output = used.tokens.output.max(self.told_bytes / BYTES_PER_TOKEN);
+        }
+        used
+    }
+
+    fn feed_stream(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            self.keep(&rest[..end]);
+            let line = std::mem::take(&mut self.pending);
+            self.read_line(&line);
+            rest = &rest[end + 1..];
+        }
+        self.keep(rest);
+    }
+
+    fn keep(&mut self, part: &[u8]) {
+        let room = LONGEST_LINE.saturating_sub(self.pending.len());
+        self.pending.extend_from_slice(&part[..part.len().min(room)]);
+    }
+
+    fn read_line(&mut self, line: &[u8]) {
+        let Some(data) = line.strip_prefix(b"data:") else {
+            return;
+        };
+        let Ok(event) = serde_json::from_slice::<Value>(data) else {
+            self.told_bytes += data.len() as u64;
+            return;
+        };
+        match event["type"].as_str() {
+            Some("message_start") => {
+                self.started = event["message"]["usage"].is_object();
+                self.take(&event["message"]["usage"]);
+            }
+            Some("message_delta") => {
+                self.take(&event["usage"]);
+                self.complete = event["usage"].is_object();
+            }
+            Some("message_stop") => self.over = true,
+            Some("content_block_delta") => self.told_bytes += told(&event["delta"]),
+            _ => {}
+        }
+    }
+
+    /// Takes figures over; later ones are sums that include the earlier.
+    fn take(&mut self, usage: &Value) {
+        let tokens = &mut self.used.tokens;
+        let TokenUsage { input, output, cache_read, cache_write } = tokens;
+        let hour = &mut self.used.cache_write_hour;
+        let figures = [
+            (input, &usage["input_tokens"]),
+            (output, &usage["output_tokens"]),
+            (cache_read, &usage["cache_read_input_tokens"]),
+            (cache_write, &usage["cache_creation_input_tokens"]),
+            (hour, &usage["cache_creation"]["ephemeral_1h_input_tokens"]),
+        ];
+        for (known, told) in figures {
+            *known = told.as_u64().unwrap_or(0).max(*known);
+        }
+    }
+}
+
+fn told(delta: &Value) -> u64 {
+    ["text", "partial_json", "thinking"]
+        .iter()
+        .filter_map(|field| delta[field].as_str())
+        .map(|words| words.len() as u64)
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: &str = concat!(
+        "event: message_start\n",
+        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":100,",
+        "\"output_tokens\":1,\"cache_read_input_tokens\":50,\"cache_creation_input_tokens\":9,",
+        "\"cache_creation\":{\"ephemeral_1h_input_tokens\":4}}}}\n\n",
+        "event: content_block_delta\n",
+        "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"123456789\"}}\n\n",
+        "event: message_delta\n",
+        "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":42}}\n\n",
+    );
+
+    fn metered(parts: impl Iterator<Item = impl AsRef<[u8]>>) -> Meter {
+        let mut meter = Meter::new(true, 3_000);
+        parts.for_each(|part| meter.feed(part.as_ref()));
+        meter
+    }
+
+    #[test]
+    fn figures_are_read_wherever_the_stream_is_split() {
+        let tokens = TokenUsage { input: 100, output: 42, cache_read: 50, cache_write: 9 };
+        let expected = Used { tokens, cache_write_hour: 4 };
+        for size in [1, 7, 64, STREAM.len()] {
+            let mut meter = metered(STREAM.as_bytes().chunks(size));
+            assert!(meter.is_complete());
+            assert_eq!(meter.finish(), expected);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_hung_up_on_is_not_free() {
+        let cut = STREAM.find("event: message_delta").unwrap();
+        let mut meter = metered([&STREAM[..cut]].into_iter());
+        assert!(!meter.is_complete());
+        assert_eq!(meter.finish().tokens.output, 3);
+        let mut nothing = metered(std::iter::empty::<&[u8]>());
+        assert_eq!(nothing.finish().tokens.input, 1_000);
+    }
+
+    #[test]
+    fn an_answer_in_one_piece_is_read_too() {
+        let mut meter = Meter::new(false, 0);
+        meter.feed(b"{\"usage\":{\"input_tokens\":5,");
+        meter.feed(b"\"output_tokens\":6}}");
+        let used = meter.finish();
+        assert!(meter.is_complete());
+        assert_eq!((used.tokens.input, used.tokens.output), (5, 6));
+    }
+
+    #[test]
+    fn an_endless_line_takes_bounded_memory() {
+        let mut meter = Meter::new(true, 0);
+        for _ in 0..40 {
+            meter.feed(&vec![b'x'; 100_000]);
+        }
+        assert_eq!(meter.pending.len(), LONGEST_LINE);
+    }
+}

@@ -1,0 +1,38 @@
+//! The model APIs as agents see them: one Unix socket that adds the real credential, measures what
+//! is used and refuses what an agent may not ask for.
+//!
+//! An agent has no network but this socket, and no key but a token of its own. So the gateway is
+//! also the one way out, and lets through only what it knows: two paths, listed fields, tools that
+//! run on the agent's side. It holds no policy about who may spend how much; [`Agents`] says so.
+//! `app` starts it; nobody calls it but agents, over HTTP.
+//!
+//! - `settings` – where the API is, with what credential
+//! - `agents` – whose token it is, what is left, and where usage is written down
+//! - `database` – the same from Postgres
+//! - `prices` – what tokens cost
+//! - `server` – the socket and the life cycle
+//! - `relay` – one request, from the token to the last byte
+//! - `request` – which bodies are let through; `strict` reads them
+//! - `headers` – which headers are let through
+//! - `meter` – reads the usage out of an answer while it streams by
+//! - `refusal` – what the agent's program is told instead
+
+mod agents;
+mod database;
+mod headers;
+mod meter;
+mod prices;
+mod refusal;
+mod relay;
+mod request;
+mod server;
+mod settings;
+mod strict;
+
+pub use agents::{
+    AgentGrant, Agents, AgentsError, Answer, RequestUsage, Reservation, TokenHash, token_hash,
+};
+pub use database::DatabaseAgents;
+pub use prices::{Price, Prices, Used};
+pub use server::{Gateway, GatewayError};
+pub use settings::{Anthropic, Credential, Settings};

@@ -1,0 +1,41 @@
+//! What the gateway has to know at its start.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::Prices;
+
+/// The gateway's settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The socket: the same path for the whole life of the installation.
+    pub socket: PathBuf,
+    /// The socket's mode. Agents run under another, unprivileged uid and have to connect, so the
+    /// usual value is `0o666`; the token is what counts.
+    pub mode: u32,
+    /// Anthropic's Messages API, or something that answers like it.
+    pub anthropic: Anthropic,
+    /// What tokens cost. A model without a price is refused.
+    pub prices: Prices,
+    /// A proxy for the way to the API. The environment's own variables are not looked at.
+    pub proxy: Option<String>,
+}
+
+/// Where the Messages API is.
+#[derive(Debug, Clone)]
+pub struct Anthropic {
+    /// `https://api.anthropic.com`, without a path.
+    pub base_url: String,
+    /// What opens it.
+    pub credential: Credential,
+}
+
+/// A real credential; it never reaches an agent.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Sent as `x-api-key`.
+    ApiKey(SecretString),
+    /// Sent as `authorization: Bearer`.
+    Bearer(SecretString),
+}

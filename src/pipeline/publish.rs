@@ -1,0 +1,167 @@
+//! A change goes out: checked against policy, pushed, and in a pull request.
+
+use std::time::Duration;
+
+use super::{
+    Failure, Parts,
+    execute::{own_event, refresh_mirror},
+    parse, situation, writing,
+};
+use crate::{
+    github::{Access, GitHubError, Repo},
+    model::{
+        AgentId, BranchName, Desired, Refusal, ReportKind, Sha, Situation, StageId, StageKey,
+        StageState, Task, What,
+    },
+    queue::{self, Claimed},
+    report,
+    workspace::{Push, PushError, Rules},
+};
+
+/// At most so many files in one change.
+const MAX_FILES: usize = 300;
+/// At most so many bytes in one change.
+const MAX_BYTES: u64 = 10 << 20;
+
+/// How often a change that is held back by the off switch looks whether it may go out.
+const OFF: Duration = Duration::from_secs(60);
+
+/// Publishes the change of a stage, or says why not.
+pub(super) async fn change(
+    parts: &Parts,
+    claimed: &Claimed,
+    stage: StageId,
+    agent: AgentId,
+) -> Result<(), Failure> {
+    let (task, _) = crate::db::stages::load_place(&parts.pool, stage).await?;
+    let situation = situation::of_task(parts, task).await?;
+    let state = situation.stage(StageKey::Code).map(|stage| &stage.state);
+    let head = match state {
+        Some(StageState::Publishing { from, head }) if *from == agent => Some(head.clone()),
+        _ => None,
+    };
+    let told = match (head, &situation.task) {
+        (Some(_), Some(_)) if situation.repository.off => {
+            // Once it is on again it goes out; if that takes too long, the task is parked.
+            let reason = "Baton is switched off in this repository".to_owned();
+            return Err(Failure::Later { after: OFF, reason });
+        }
+        (Some(head), Some(task)) => Some(out(parts, &situation, task, &head).await?),
+        _ => None,
+    };
+    let now = parts.clock.now();
+    let mut tx = parts.pool.begin().await?;
+    let mut wake = queue::Wake::none();
+    if let Some(what) = told {
+        let key = format!("publish:{task}:{agent}:{}", what.name());
+        let event = own_event(parts, &mut tx, task, key, what).await?;
+        wake = parse::save(&mut tx, &[event], now).await?;
+    }
+    queue::finish(&mut tx, claimed, now).await?;
+    tx.commit().await?;
+    wake.release(&parts.wakes);
+    Ok(())
+}
+
+async fn out(
+    parts: &Parts,
+    situation: &Situation,
+    task: &Task,
+    head: &Sha,
+) -> Result<What, Failure> {
+    writing::allowed(parts).await?;
+    refresh_mirror(parts, situation).await?;
+    if let Some(refusal) = checked(parts, situation, head).await? {
+        return Ok(What::PublishRefused { refusal });
+    }
+    let Some(branch) = &task.branch else {
+        return Err(Failure::Hopeless("the task has no branch".to_owned()));
+    };
+    let repo = parts.github.repository(&situation.repository);
+    if let Err(refusal) = pushed(parts, situation, &repo, head, branch, task.head.as_ref()).await? {
+        return Ok(What::PublishRefused { refusal });
+    }
+    let known = repo.find_pull(branch).await?.filter(|pull| pull.open);
+    let pull = match known {
+        Some(pull) => pull.number,
+        None => match opened(situation, &repo, branch).await? {
+            Ok(pull) => pull,
+            Err(refusal) => return Ok(What::PublishRefused { refusal }),
+        },
+    };
+    Ok(What::PublishDone { pull, head: head.clone() })
+}
+
+/// Looks at everything that the change changes.
+async fn checked(
+    parts: &Parts,
+    situation: &Situation,
+    head: &Sha,
+) -> Result<Option<Refusal>, Failure> {
+    let rules = Rules {
+        protected: situation.policy.protected.clone(),
+        max_files: MAX_FILES,
+        max_bytes: MAX_BYTES,
+        secrets: parts.settings.secrets.clone(),
+    };
+    let (default, head) = (situation.repository.default_branch.clone(), head.clone());
+    let reading = parts.runtime.workspaces.read(situation.repository.id, move |mirror| {
+        let Some(tip) = mirror.branch(&default)? else { return Ok(Some(Refusal::BranchMoved)) };
+        match mirror.merge_base(&tip, &head)? {
+            Some(from) => mirror.refusal(&from, &head, &rules),
+            None => Ok(Some(Refusal::BranchMoved)),
+        }
+    });
+    reading.await.map_err(|error| Failure::Hopeless(error.to_string()))
+}
+
+/// Pushes, once: where the branch has the commit already, that is what was wanted.
+async fn pushed(
+    parts: &Parts,
+    situation: &Situation,
+    repo: &Repo,
+    head: &Sha,
+    branch: &BranchName,
+    before: Option<&Sha>,
+) -> Result<Result<(), Refusal>, Failure> {
+    let token = repo.git_token(Access::Write).await?;
+    let workspaces = &parts.runtime.workspaces;
+    let push = Push {
+        repository: situation.repository.id,
+        url: repo.git_url(),
+        sha: head.clone(),
+        branch: branch.clone(),
+        expected: before.cloned(),
+    };
+    match workspaces.push(&push, Some(&token)).await {
+        Ok(_) => Ok(Ok(())),
+        Err(PushError::Moved) => Ok(Err(Refusal::BranchMoved)),
+        Err(PushError::Refused(reason)) => Ok(Err(Refusal::GitHub(reason))),
+        Err(error @ PushError::Transport(_)) => {
+            Err(Failure::Later { after: Duration::from_secs(5), reason: error.to_string() })
+        }
+    }
+}
+
+async fn opened(
+    situation: &Situation,
+    repo: &Repo,
+    branch: &BranchName,
+) -> Result<Result<u64, Refusal>, Failure> {
+    let Desired::Pull { title, body } = report::render(situation, &ReportKind::Pull) else {
+        return Err(Failure::Hopeless("the task has no pull request of its own".to_owned()));
+    };
+    let base = &situation.repository.default_branch;
+    match repo.create_pull(&title, &body, branch, base, true).await {
+        Ok(created) => Ok(Ok(created.number)),
+        // A branch that was just pushed can be a while on its way from git to the API.
+        Err(GitHubError::Refused { status: 422, message }) if message.contains("head") => {
+            Err(Failure::Later {
+                after: Duration::from_secs(3),
+                reason: format!("GitHub does not take the pull request yet: {message}"),
+            })
+        }
+        Err(GitHubError::Refused { message, .. }) => Ok(Err(Refusal::GitHub(message))),
+        Err(error) => Err(error.into()),
+    }
+}

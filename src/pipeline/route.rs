@@ -1,0 +1,107 @@
+//! An event finds its tasks.
+
+use super::{Failure, Parts};
+use crate::{
+    db::{
+        events,
+        task_refs::{self, RefKind},
+        tasks,
+    },
+    model::{Event, EventId, Job, NewJob, Subject, TaskId, Timestamp, What},
+    queue::{self, Claimed},
+};
+
+/// Hands the event to every open task that it concerns; or to the thread's task to be.
+pub(super) async fn event(parts: &Parts, claimed: &Claimed, id: EventId) -> Result<(), Failure> {
+    let event = events::load(&parts.pool, id).await?;
+    let tasks = concerned(parts, &event).await?;
+    let now = parts.clock.now();
+    let mut jobs: Vec<NewJob> = tasks.iter().map(|task| decide(&event, Some(*task), now)).collect();
+    if jobs.is_empty() && may_begin(&event.what) {
+        jobs.push(decide(&event, None, now));
+    }
+    let mut tx = parts.pool.begin().await?;
+    let wake = queue::enqueue(&mut tx, &jobs).await?;
+    queue::finish(&mut tx, claimed, now).await?;
+    tx.commit().await?;
+    wake.release(&parts.wakes);
+    Ok(())
+}
+
+async fn concerned(parts: &Parts, event: &Event) -> Result<Vec<TaskId>, Failure> {
+    let repository = event.repository;
+    let found = match &event.subject {
+        Subject::Task(task) => vec![*task],
+        Subject::Issue(number) => {
+            task_refs::find(&parts.pool, repository, RefKind::Issue, &number.to_string()).await?
+        }
+        Subject::Pull(number) => {
+            task_refs::find(&parts.pool, repository, RefKind::Pull, &number.to_string()).await?
+        }
+        Subject::Branch(branch) => {
+            task_refs::find(&parts.pool, repository, RefKind::Branch, branch.as_str()).await?
+        }
+        Subject::Commit(sha) => {
+            task_refs::find(&parts.pool, repository, RefKind::Sha, sha.as_str()).await?
+        }
+        Subject::Check(check) => {
+            task_refs::find(&parts.pool, repository, RefKind::Check, &check.to_string()).await?
+        }
+        Subject::Repository if event.what == What::RepositoryRemoved => {
+            tasks::list_open_of(&parts.pool, repository).await?
+        }
+        Subject::Repository => Vec::new(),
+    };
+    Ok(found)
+}
+
+/// The job that decides an event. Jobs of one task, or of one thread without a task, run in order.
+pub(super) fn decide(event: &Event, task: Option<TaskId>, now: Timestamp) -> NewJob {
+    let key = match (task, &event.subject) {
+        (Some(task), _) => format!("task:{task}"),
+        (None, Subject::Issue(number) | Subject::Pull(number)) => {
+            format!("thread:{}:{number}", event.repository)
+        }
+        (None, _) => format!("repository:{}", event.repository),
+    };
+    // A stop overtakes what waits.
+    let priority = match &event.what {
+        What::CommandGiven { .. } | What::TaskUnassigned => -10,
+        _ => 0,
+    };
+    NewJob {
+        job: Job::Decide { event: event.id, task },
+        key: Some(key),
+        dedup: None,
+        priority,
+        repository: Some(event.repository),
+        run_at: now,
+    }
+}
+
+/// Whether an event without a task deserves a decision at all. Most of what happens in a busy
+/// repository ends here, without a question to GitHub.
+fn may_begin(what: &What) -> bool {
+    match what {
+        What::TaskAssigned { .. }
+        | What::TaskReopened
+        | What::CommandGiven { .. }
+        | What::PolicyChanged
+        | What::RepositoryAdded => true,
+        What::TaskUnassigned
+        | What::TaskEdited
+        | What::TaskClosed
+        | What::PullOpened { .. }
+        | What::PullUpdated { .. }
+        | What::PullMerged { .. }
+        | What::PullClosed
+        | What::PullReopened
+        | What::BranchDeleted
+        | What::RepositoryRemoved
+        | What::AgentFinished { .. }
+        | What::CommandsFinished { .. }
+        | What::PublishDone { .. }
+        | What::PublishRefused { .. }
+        | What::StartRefused { .. } => false,
+    }
+}

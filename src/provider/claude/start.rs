@@ -1,0 +1,172 @@
+//! The command line of Claude Code and the environment around it.
+
+use std::path::PathBuf;
+
+use secrecy::ExposeSecret;
+
+use crate::provider::launch::{Command, ConfigFile, Launch, environment};
+
+/// The file in the config folder that holds the words for the system prompt. A file, because one
+/// argument may have 128 KiB at most.
+const SYSTEM_FILE: &str = "baton-system.md";
+
+/// How often a failed call of the model's API is repeated. The default of 10 takes three minutes.
+const API_RETRIES: &str = "4";
+
+/// Shows its list of what is done and left; harmless, so every role gets it.
+const TODO_TOOL: &str = "TodoWrite";
+
+/// Tools that change nothing. A role with only these is started with `--restricted` as well, which
+/// confines them to the worktree.
+const READING: [&str; 4] = ["Read", "Grep", "Glob", TODO_TOOL];
+
+pub(super) fn command(task: &Launch) -> Command {
+    Command {
+        arguments: arguments(task),
+        environment: environment(task, variables(task)),
+        files: vec![ConfigFile {
+            path: SYSTEM_FILE.into(),
+            content: task.system.clone().into_bytes(),
+        }],
+        session_file: session_file(task),
+    }
+}
+
+fn arguments(task: &Launch) -> Vec<String> {
+    let mut tools: Vec<&str> = task.tools.iter().map(String::as_str).collect();
+    if !tools.contains(&TODO_TOOL) {
+        tools.push(TODO_TOOL);
+    }
+    let system_file = task.config_dir.join(SYSTEM_FILE).display().to_string();
+    let session = task.session.to_string();
+    let tool_list = tools.join(",");
+    // The repository's own settings, hooks and tool servers run code before the first model call
+    // and can send the key elsewhere: only the rebuilt config folder counts.
+    let mut arguments = words("-p --input-format stream-json --output-format stream-json");
+    arguments.extend(words("--verbose --setting-sources user --strict-mcp-config"));
+    // A prompt that begins with "/" would otherwise be taken for a command of the program.
+    arguments.extend(words("--disable-slash-commands --permission-mode acceptEdits"));
+    let session_flag = if task.resume { "--resume" } else { "--session-id" };
+    let pairs = [
+        ("--model", task.model.as_str()),
+        (session_flag, &session),
+        ("--append-system-prompt-file", &system_file),
+        ("--tools", &tool_list),
+        ("--allowedTools", &tool_list),
+    ];
+    for (flag, value) in pairs {
+        arguments.extend([flag.to_owned(), value.to_owned()]);
+    }
+    if tools.iter().all(|tool| READING.contains(tool)) {
+        arguments.push("--restricted".to_owned());
+    }
+    if let Some(turns) = task.max_turns {
+        arguments.extend(["--max-turns".to_owned(), turns.to_string()]);
+    }
+    if let Some(schema) = &task.schema {
+        arguments.extend(["--json-schema".to_owned(), schema.to_string()]);
+    }
+    arguments
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+fn variables(task: &Launch) -> Vec<(&'static str, String)> {
+    vec![
+        ("ANTHROPIC_BASE_URL", task.gateway_url.clone()),
+        ("ANTHROPIC_API_KEY", task.token.expose_secret().to_owned()),
+        ("CLAUDE_CONFIG_DIR", task.config_dir.display().to_string()),
+        ("CLAUDE_CODE_TMPDIR", task.scratch.display().to_string()),
+        ("CLAUDE_CODE_MAX_RETRIES", API_RETRIES.to_owned()),
+        // Alone enough to keep it from asking anything but the base URL.
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned()),
+        ("DISABLE_AUTOUPDATER", "1".to_owned()),
+        // Work in the background ends a turn early and then begins another one by itself.
+        ("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1".to_owned()),
+        ("CLAUDE_CODE_DISABLE_AUTO_MEMORY", "1".to_owned()),
+        // An issue that mentions "@/some/file" would otherwise attach it to the prompt.
+        ("CLAUDE_CODE_DISABLE_FILE_MENTIONS", "1".to_owned()),
+        // Exchanges the newer task tools for `TodoWrite`, whose list comes whole in one line.
+        ("CLAUDE_CODE_ENABLE_TASKS", "0".to_owned()),
+    ]
+}
+
+/// `projects/<worktree, non-alphanumerics as "-">/<session>.jsonl`.
+fn session_file(task: &Launch) -> PathBuf {
+    let folder: String = task
+        .workdir
+        .display()
+        .to_string()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    PathBuf::from("projects").join(folder).join(format!("{}.jsonl", task.session))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::provider::launch::tests::task;
+
+    fn value_of<'a>(command: &'a Command, flag: &str) -> Option<&'a str> {
+        let at = command.arguments.iter().position(|argument| argument == flag)?;
+        command.arguments.get(at + 1).map(String::as_str)
+    }
+
+    #[test]
+    fn the_repositorys_own_settings_are_never_read() {
+        let command = command(&task());
+        assert_eq!(value_of(&command, "--setting-sources"), Some("user"));
+        assert!(command.arguments.contains(&"--strict-mcp-config".to_owned()));
+        assert_eq!(command.variable("CLAUDE_CONFIG_DIR"), Some("/agent/config"));
+        assert_eq!(command.variable("HOME"), Some("/agent/home"));
+    }
+
+    #[test]
+    fn a_reading_role_is_restricted_and_a_writing_role_is_not() {
+        let mut task = task();
+        let reading = command(&task);
+        assert_eq!(value_of(&reading, "--tools"), Some("Read,Grep,Glob,TodoWrite"));
+        assert!(reading.arguments.contains(&"--restricted".to_owned()));
+        task.tools.push("Bash".to_owned());
+        let writing = command(&task);
+        assert_eq!(value_of(&writing, "--allowedTools"), Some("Read,Grep,Glob,Bash,TodoWrite"));
+        assert!(!writing.arguments.contains(&"--restricted".to_owned()));
+    }
+
+    #[test]
+    fn a_session_begins_under_its_id_and_goes_on_under_the_same() {
+        let mut task = task();
+        let id = task.session.to_string();
+        assert_eq!(value_of(&command(&task), "--session-id"), Some(id.as_str()));
+        task.resume = true;
+        let resumed = command(&task);
+        assert_eq!(value_of(&resumed, "--resume"), Some(id.as_str()));
+        assert_eq!(value_of(&resumed, "--session-id"), None);
+        assert_eq!(value_of(&resumed, "--model"), Some("claude-sonnet-4-5"));
+    }
+
+    #[test]
+    fn prompt_and_system_words_are_in_no_argument() {
+        let mut task = task();
+        task.schema = Some(json!({"type": "object"}));
+        let command = command(&task);
+        assert!(!command.arguments.iter().any(|argument| argument.contains("review")));
+        assert!(!command.arguments.contains(&task.prompt));
+        assert_eq!(command.files[0].content, b"You review.");
+        assert_eq!(value_of(&command, "--json-schema"), Some(r#"{"type":"object"}"#));
+    }
+
+    #[test]
+    fn the_session_file_is_where_the_program_puts_it() {
+        let mut task = task();
+        task.workdir = "/srv/w.1/a_b".into();
+        let path = command(&task).session_file;
+        let id = task.session;
+        assert_eq!(path, PathBuf::from(format!("projects/-srv-w-1-a-b/{id}.jsonl")));
+    }
+}

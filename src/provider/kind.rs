@@ -1,0 +1,65 @@
+//! The closed set of providers.
+
+use super::claude::Claude;
+use super::command::CommandProvider;
+use super::{Launch, Provider};
+
+/// Which program an agent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProviderKind {
+    /// Claude Code.
+    Claude,
+    /// A program that speaks Baton's line protocol.
+    Command,
+}
+
+impl ProviderKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Claude, Self::Command];
+
+    /// The name in policy and configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Command => "command",
+        }
+    }
+
+    /// The version that the parser was measured with; none where the protocol is Baton's own.
+    #[must_use]
+    pub fn pinned_version(self) -> Option<&'static str> {
+        match self {
+            Self::Claude => Some("2.1.329"),
+            Self::Command => None,
+        }
+    }
+
+    /// Begins one agent.
+    #[must_use]
+    pub fn begin(self, task: Launch) -> Box<dyn Provider> {
+        match self {
+            Self::Claude => Box::new(Claude::new(task)),
+            Self::Command => Box::new(CommandProvider::new(task)),
+        }
+    }
+}
+
+/// The provider of that name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<ProviderKind> {
+    ProviderKind::ALL.into_iter().find(|kind| kind.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_provider_is_found_by_its_name() {
+        for kind in ProviderKind::ALL {
+            assert_eq!(by_name(kind.name()), Some(kind));
+        }
+        assert_eq!(by_name("Claude"), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! Which commands make sense here and now, and what each does.
+
+use crate::model::{FindingState, ParkReason, Situation, TaskOrigin, TaskState, WaitFor};
+
+/// A command as people type it (without the prefix), and what it does.
+pub type Usage = (String, &'static str);
+
+/// What a command does; none for a word that is no command.
+#[must_use]
+pub fn meaning(word: &str) -> Option<&'static str> {
+    let said = match word {
+        "plan" => "plans the issue, or plans it again",
+        "approve" => "accepts the newest plan, or the one with that hash",
+        "revise" => "plans again with your words",
+        "reject" => "turns the plan down and ends the task",
+        "fix" => "lets the coder settle what is open",
+        "review" => "reads the pull request, or reads it again",
+        "audit" => "looks over the repository and opens issues for what it finds",
+        "retry" => "runs the failed stage again",
+        "stop" => "stops the task and keeps what there is",
+        "resume" => "goes on after a stop or a parking",
+        "off" => "switches Baton off in this repository",
+        "on" => "switches Baton on in this repository",
+        "status" => "says where the task stands",
+        "help" => "says what can be done here",
+        _ => return None,
+    };
+    Some(said)
+}
+
+/// The command with its arguments as help shows them.
+#[must_use]
+pub fn usage(word: &str) -> String {
+    match word {
+        "approve" => "approve [hash]".to_owned(),
+        "revise" => "revise <what to change>".to_owned(),
+        "reject" => "reject <why>".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// The commands that do something in this situation, the likeliest first.
+#[must_use]
+pub fn sensible(situation: &Situation) -> Vec<Usage> {
+    if situation.repository.off {
+        return with_meaning(&["on", "status"]);
+    }
+    let Some(task) = &situation.task else { return with_meaning(&["plan", "review", "audit"]) };
+    let open = situation.findings.iter().any(|finding| finding.state == FindingState::Open);
+    let words: &[&str] = match (&task.state, task.origin) {
+        (TaskState::Waiting(WaitFor::PlanApproval(_)), _) => {
+            &["approve", "revise", "reject", "stop"]
+        }
+        (TaskState::Waiting(WaitFor::Merge(_)), _) if open => &["fix", "review", "stop"],
+        (TaskState::Waiting(WaitFor::Merge(_)), _) => &["review", "stop"],
+        (TaskState::Open, _) => &["stop", "status"],
+        (TaskState::Parked(reason), _) => after_parking(reason),
+        (TaskState::Done | TaskState::Cancelled { .. }, TaskOrigin::Pull) => &["review"],
+        (TaskState::Done | TaskState::Cancelled { .. }, TaskOrigin::Audit) => &["audit"],
+        (TaskState::Done | TaskState::Cancelled { .. }, TaskOrigin::Issue) => &["plan"],
+    };
+    with_meaning(words)
+}
+
+/// The same as one line: `` `/baton revise <what to change>` · `/baton stop` ``.
+#[must_use]
+pub fn in_a_line(situation: &Situation) -> String {
+    let typed = sensible(situation).into_iter().map(|(usage, _)| typed(situation, &usage));
+    typed.collect::<Vec<_>>().join(" · ")
+}
+
+/// A command as a code span with the prefix: `` `/baton stop` ``.
+#[must_use]
+pub fn typed(situation: &Situation, usage: &str) -> String {
+    format!("`/{} {usage}`", situation.name)
+}
+
+fn after_parking(reason: &ParkReason) -> &'static [&'static str] {
+    match reason {
+        ParkReason::Budget => &["status"],
+        ParkReason::NoSandbox { .. } | ParkReason::Stopped(_) => &["resume"],
+        ParkReason::Quota { .. } => &["stop"],
+        ParkReason::NotConverging => &["fix", "resume"],
+        ParkReason::Failed(_) => &["retry"],
+        ParkReason::Refused(_) => &["retry"],
+        ParkReason::PullClosed | ParkReason::BranchDeleted => &["resume"],
+        ParkReason::Off => &["on", "resume"],
+    }
+}
+
+fn with_meaning(words: &[&str]) -> Vec<Usage> {
+    words.iter().filter_map(|word| Some((usage(word), meaning(word)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Command;
+
+    #[test]
+    fn every_command_is_explained_and_nothing_else_is() {
+        for word in Command::WORDS {
+            assert!(meaning(word).is_some(), "{word} has no explanation");
+        }
+        assert_eq!(meaning("aprove"), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! How an agent ended, in words: what happened and what continues.
+
+use crate::model::{
+    Agent, CancelledBy, Conclusion, End, FailKind, RunState, Situation, StageKey, Untrusted,
+    Watchdog,
+};
+
+use super::figures::moment;
+use super::people::ended_by;
+use super::quote::line;
+
+/// An agent's end that is no success, ready to be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// What a check says of it.
+    pub conclusion: Conclusion,
+    /// A line without Markdown, at most 100 characters.
+    pub title: String,
+    /// What happened, in Markdown.
+    pub what: String,
+    /// What continues: a command or the fact that nothing has to be done.
+    pub next: String,
+}
+
+/// Words for an end; none for a success, whose words are its outcome.
+#[must_use]
+pub fn ending(situation: &Situation, agent: &Agent, end: &End) -> Option<Ending> {
+    let name = &situation.name;
+    let stage = agent.stage.name();
+    let said = match end {
+        End::Succeeded => return None,
+        End::Failed(kind) => failed(situation, agent.stage, kind),
+        End::OutOfQuota { until } => {
+            let until = moment(*until, situation.now);
+            Ending {
+                conclusion: Conclusion::Cancelled,
+                title: format!("no quota until {until}"),
+                what: format!("{} gives no more until {until}.", provider(agent)),
+                next: "It goes on by itself then. Nothing to do.".to_owned(),
+            }
+        }
+        End::OutOfBudget => Ending {
+            conclusion: Conclusion::ActionRequired,
+            title: "the task's money is spent".to_owned(),
+            what: format!("The {stage} agent was ended because the task's money is spent."),
+            next: "The progress comment says how to go on.".to_owned(),
+        },
+        End::TimedOut(watchdog) => timed_out(situation, agent, *watchdog),
+        End::Cancelled(by) => {
+            let next = match by {
+                CancelledBy::Shutdown => "It goes on by itself after the restart.".to_owned(),
+                CancelledBy::Superseded => "Nothing to do.".to_owned(),
+                CancelledBy::Person(_) | CancelledBy::Operator => {
+                    format!("`/{name} resume` goes on.")
+                }
+            };
+            let by = ended_by(situation, by);
+            Ending {
+                conclusion: Conclusion::Cancelled,
+                title: format!("ended by {by}"),
+                what: format!("The {stage} agent was ended by {by}."),
+                next,
+            }
+        }
+        End::Lost => Ending {
+            conclusion: Conclusion::Cancelled,
+            title: "Baton was restarted under it".to_owned(),
+            what: format!(
+                "Baton stopped while the {stage} agent was at work, and the agent with it."
+            ),
+            next: format!("If no new attempt appears here: `/{name} retry`."),
+        },
+    };
+    Some(said)
+}
+
+/// Words for a failure of a stage.
+#[must_use]
+pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending {
+    let name = &situation.name;
+    let verb = stage.name();
+    let again = format!("`/{name} retry` tries again.");
+    let detail = |text: &str| line(&Untrusted::from(text), 600);
+    let (title, what, next) = match kind {
+        FailKind::Setup(why) => (
+            "could not begin",
+            format!("The {verb} stage could not begin: {}", detail(why)),
+            format!("`/{name} retry` tries again once that is settled."),
+        ),
+        FailKind::Provider(why) => (
+            "the agent's program failed",
+            format!("The agent's program failed: {}", detail(why)),
+            again,
+        ),
+        FailKind::InvalidOutcome(why) => (
+            "the agent's answer could not be used",
+            format!(
+                "The {verb} agent's answer was not of the agreed form, also when asked again: {}",
+                detail(why)
+            ),
+            again,
+        ),
+        FailKind::Model(why) => (
+            "the model API refused",
+            format!("The model API refused: {}", detail(why)),
+            format!(
+                "`/{name} retry` tries again; a refused key or model is for whoever runs the server."
+            ),
+        ),
+        FailKind::Commands => commands_failed(situation, stage),
+        FailKind::Verdict => (
+            "not good enough",
+            format!("What was looked at in *{verb}* did not pass; the evidence is in its check."),
+            format!("`/{name} retry` looks again, once the cause is gone."),
+        ),
+        FailKind::Crashed(how) if broken_run(situation, stage) => (
+            "the commands were interrupted",
+            format!("Nobody knows how far the commands came: {}", detail(how)),
+            format!("look first; then `/{name} retry` runs them again."),
+        ),
+        FailKind::Crashed(how) => (
+            "the agent's program ended without a result",
+            format!("The agent's program ended without a result: {}", detail(how)),
+            again,
+        ),
+    };
+    let conclusion = match kind {
+        FailKind::Commands | FailKind::Verdict => Conclusion::Failure,
+        FailKind::Setup(_)
+        | FailKind::Provider(_)
+        | FailKind::InvalidOutcome(_)
+        | FailKind::Model(_)
+        | FailKind::Crashed(_) => Conclusion::ActionRequired,
+    };
+    Ending { conclusion, title: title.to_owned(), what, next }
+}
+
+fn commands_failed(situation: &Situation, stage: StageKey) -> (&'static str, String, String) {
+    let name = &situation.name;
+    let run = situation
+        .runs
+        .iter()
+        .rev()
+        .find(|run| run.stage == stage)
+        .filter(|run| !matches!(run.state, RunState::Ended { passed: true, .. }));
+    let what = run.map_or_else(
+        || "A command of the repository failed.".to_owned(),
+        |run| format!("{}.", super::kept::upper_first(&super::evidence::in_short(run))),
+    );
+    let next = match stage {
+        StageKey::Code => {
+            format!("`/{name} fix` lets the coder work on it, `/{name} retry` runs it again.")
+        }
+        StageKey::Plan
+        | StageKey::Review
+        | StageKey::Deploy
+        | StageKey::Verify
+        | StageKey::Audit => {
+            format!("`/{name} retry` runs it again.")
+        }
+    };
+    ("a command failed", what, next)
+}
+
+/// Whether it was commands that broke off, not an agent.
+fn broken_run(situation: &Situation, stage: StageKey) -> bool {
+    let run = situation.runs.iter().rev().find(|run| run.stage == stage);
+    run.is_some_and(|run| matches!(run.state, RunState::Broken { .. }))
+}
+
+fn timed_out(situation: &Situation, agent: &Agent, watchdog: Watchdog) -> Ending {
+    let stage = agent.stage.name();
+    let (title, what) = match watchdog {
+        Watchdog::Total => ("ran out of time", "used up its time"),
+        Watchdog::Silence => ("fell silent", "said nothing for too long"),
+        Watchdog::Linger => ("did not end", "did not go after it had ended its work"),
+    };
+    Ending {
+        conclusion: Conclusion::TimedOut,
+        title: title.to_owned(),
+        what: format!("The {stage} agent {what} and was ended."),
+        next: format!("`/{} retry` tries again.", situation.name),
+    }
+}
+
+fn provider(agent: &Agent) -> String {
+    super::quote::code(&agent.provider)
+}

@@ -1,0 +1,291 @@
+//! The one comment that says where a task stands: state and who acts, then why, then what can be done.
+
+use crate::model::{
+    Desired, FindingState, Outcome, ParkReason, Plan, ReportKind, Situation, Stage, StageKey,
+    StageState, Task, TaskOrigin, TaskState, Until, Untrusted, WaitFor,
+};
+
+use super::commands::{in_a_line, typed};
+use super::evidence::folded;
+use super::figures::{count, spent, split};
+use super::fit::{COMMENT, fit};
+use super::kept::kept;
+use super::marker::Marker;
+use super::parked::parked;
+use super::people::{ended_by, pull_name, who_acts};
+use super::quote::{block, code, line};
+use super::steps::{checklist, way};
+
+/// What the progress comment should say.
+#[must_use]
+pub fn progress(situation: &Situation, task: &Task) -> Desired {
+    let marker = Marker::of_report(task.id, &ReportKind::Progress).write(&situation.name);
+    let mut parts = vec![format!("{marker}\n### Baton: {}", headline(situation, task))];
+    parts.extend(warnings(situation));
+    parts.extend(body(situation, task));
+    parts.push(footer(situation, task));
+    parts.retain(|part| !part.is_empty());
+    Desired::Comment { body: fit(&parts.join("\n\n"), COMMENT), minimised: false, frozen: false }
+}
+
+/// The state, and who acts: the first line of the comment without its mark.
+#[must_use]
+pub fn headline(situation: &Situation, task: &Task) -> String {
+    match &task.state {
+        TaskState::Open => format!("{}. Nothing for you to do", at_work(situation, task)),
+        TaskState::Waiting(WaitFor::PlanApproval(_)) => {
+            format!("the plan is ready, waiting for {}", who_acts(situation))
+        }
+        TaskState::Waiting(WaitFor::Merge(_)) => {
+            format!(
+                "{} is ready, waiting for {} to merge it",
+                pull_name(situation),
+                who_acts(situation)
+            )
+        }
+        TaskState::Parked(reason) => parked_headline(situation, reason),
+        TaskState::Done => format!("{}. Nothing for you to do", done(situation, task)),
+        TaskState::Cancelled { by } => format!("ended by {}", ended_by(situation, by)),
+    }
+}
+
+fn parked_headline(situation: &Situation, reason: &ParkReason) -> String {
+    let said = parked(situation, reason);
+    let waits = if said.needs_person {
+        format!(". Waiting for {}", who_acts(situation))
+    } else {
+        String::new()
+    };
+    match reason {
+        ParkReason::Stopped(_) => said.headline,
+        ParkReason::Budget
+        | ParkReason::Quota { .. }
+        | ParkReason::NotConverging
+        | ParkReason::Failed(_)
+        | ParkReason::Refused(_)
+        | ParkReason::NoSandbox { .. }
+        | ParkReason::PullClosed
+        | ParkReason::BranchDeleted
+        | ParkReason::Off => {
+            format!("parked, {}{waits}", said.headline)
+        }
+    }
+}
+
+fn at_work(situation: &Situation, task: &Task) -> String {
+    let active = situation.stages.iter().rev().find(|stage| stage.state.is_active());
+    let Some(stage) = active else { return "working out what comes next".to_owned() };
+    let doing = match (stage.key, &stage.state) {
+        (StageKey::Code, StageState::Commands(_)) => "running the tests".to_owned(),
+        (StageKey::Code, StageState::Publishing { .. }) => "pushing the change".to_owned(),
+        (StageKey::Plan, _) => "planning".to_owned(),
+        (StageKey::Code, _) => "writing the change".to_owned(),
+        (StageKey::Review, _) => format!("reviewing {}", pull_name(situation)),
+        (StageKey::Deploy, _) => format!("deploying{}", to_environment(situation)),
+        (StageKey::Verify, _) => {
+            format!("verifying{}", to_environment(situation).replace(" to ", " "))
+        }
+        (StageKey::Audit, _) => "auditing the repository".to_owned(),
+    };
+    format!("{doing}{}", round(task, stage))
+}
+
+/// How often the change went back to the coder; before the first time there is nothing to count.
+fn round(task: &Task, stage: &Stage) -> String {
+    let counted = matches!(stage.key, StageKey::Code | StageKey::Review);
+    if counted && task.rounds > 0 {
+        format!(", fix round {} of {}", task.rounds, task.max_rounds)
+    } else {
+        String::new()
+    }
+}
+
+fn to_environment(situation: &Situation) -> String {
+    let deploy = situation.policy.deploy.as_ref();
+    deploy.map(|deploy| format!(" to {}", deploy.environment)).unwrap_or_default()
+}
+
+/// What there is at the end.
+#[must_use]
+pub fn done(situation: &Situation, task: &Task) -> String {
+    let passed = |key| situation.stage(key).is_some_and(|stage| stage.state == StageState::Passed);
+    let environment = to_environment(situation).replace(" to ", "");
+    match task.origin {
+        TaskOrigin::Audit => "the audit is done".to_owned(),
+        TaskOrigin::Pull => format!("{} is reviewed", pull_name(situation)),
+        TaskOrigin::Issue if situation.policy.until < Until::Pr => "the plan is ready".to_owned(),
+        TaskOrigin::Issue if passed(StageKey::Verify) && environment.is_empty() => {
+            "done, verified".to_owned()
+        }
+        TaskOrigin::Issue if passed(StageKey::Verify) => format!("done, verified on {environment}"),
+        TaskOrigin::Issue if passed(StageKey::Deploy) => format!("done, deployed to {environment}"),
+        TaskOrigin::Issue => format!("done, {} is merged", pull_name(situation)),
+    }
+}
+
+/// What stands in the way, or will.
+fn warnings(situation: &Situation) -> Vec<String> {
+    let says = |text: &str| line(&Untrusted::from(text), 300);
+    let paused = situation.server.paused.as_deref();
+    let paused = paused.map(|why| {
+        format!("This server is paused, nothing starts before it goes on: {}", says(why))
+    });
+    let policy = situation.repository.policy_error.as_deref();
+    let policy = policy.map(|mistake| {
+        format!(
+            "`.github/baton.yml` has a mistake, so its last good version holds: {}",
+            says(mistake)
+        )
+    });
+    paused.into_iter().chain(policy).collect()
+}
+
+fn body(situation: &Situation, task: &Task) -> Vec<String> {
+    match &task.state {
+        TaskState::Open => vec![notes(situation), checklist(situation), plan_folded(situation)],
+        TaskState::Waiting(WaitFor::PlanApproval(_)) => waiting_plan(situation),
+        TaskState::Waiting(WaitFor::Merge(_)) => {
+            let words = latest_words(situation);
+            vec![words, open_findings(situation), checklist(situation), plan_folded(situation)]
+        }
+        TaskState::Parked(reason) => parked_body(situation, reason),
+        TaskState::Done if is_plan(situation, task) => {
+            vec![situation.plan().map(plan_text).unwrap_or_default()]
+        }
+        TaskState::Done => {
+            let words = latest_words(situation);
+            vec![words, open_findings(situation), checklist(situation), plan_folded(situation)]
+        }
+        TaskState::Cancelled { .. } => vec![kept(situation), checklist(situation)],
+    }
+}
+
+/// Whether the task ends with its plan.
+#[must_use]
+pub fn is_plan(situation: &Situation, task: &Task) -> bool {
+    let ends_there = situation.policy.until < Until::Pr;
+    task.origin == TaskOrigin::Issue && ends_there
+}
+
+fn waiting_plan(situation: &Situation) -> Vec<String> {
+    let Some(plan) = situation.plan() else { return Vec::new() };
+    let otherwise = super::commands::sensible(situation).into_iter().skip(1);
+    let typed: Vec<String> = otherwise.map(|(usage, _)| typed(situation, &usage)).collect();
+    let act = format!("Approve it below, or comment {}", typed.join(" · "));
+    vec![plan_text(plan), size(plan), act]
+}
+
+/// How much the plan touches, and which one it is.
+fn size(plan: &Plan) -> String {
+    let mut files: Vec<&Untrusted> = plan.body.steps.iter().flat_map(|step| &step.files).collect();
+    files.sort_by(|a, b| a.0.cmp(&b.0));
+    files.dedup();
+    format!("{} · plan {} (`{}`)", count(files.len(), "file"), plan.number, plan.hash.short())
+}
+
+/// Why another round is on.
+fn notes(situation: &Situation) -> String {
+    let goes_round = |key| situation.stage(key).is_some_and(|stage| stage.state.is_active());
+    let again = goes_round(StageKey::Code) || goes_round(StageKey::Review);
+    let Some(task) = situation.task.as_ref().filter(|task| task.rounds > 0 && again) else {
+        return String::new();
+    };
+    let times = if task.rounds == 1 { "once".to_owned() } else { format!("{} times", task.rounds) };
+    let open = open_findings(situation);
+    if open.is_empty() {
+        format!("The change went back to the coder {times}.")
+    } else {
+        format!("The change went back to the coder {times}. {open}")
+    }
+}
+
+/// The findings that still stand, in a line.
+fn open_findings(situation: &Situation) -> String {
+    let open = situation.findings.iter().filter(|finding| finding.state == FindingState::Open);
+    let open: Vec<String> = open
+        .map(|finding| format!("**F{}** {}", finding.number, line(&finding.title, 160)))
+        .collect();
+    if open.is_empty() { String::new() } else { format!("Open: {}", open.join(" · ")) }
+}
+
+fn parked_body(situation: &Situation, reason: &ParkReason) -> Vec<String> {
+    let said = parked(situation, reason);
+    vec![kept(situation), said.wrong, options(&said.next), plan_folded(situation)]
+}
+
+/// What can be done, one a line.
+#[must_use]
+pub fn options(next: &[(&'static str, String)]) -> String {
+    let lines = next.iter().map(|(label, text)| format!("- **{label}:** {text}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The newest thing that an agent concluded about the change.
+fn latest_words(situation: &Situation) -> String {
+    let outcomes = situation.agents.iter().rev().filter_map(|agent| agent.outcome.as_ref());
+    let summary = outcomes.map(|outcome| match outcome {
+        Outcome::Plan(plan) => &plan.summary,
+        Outcome::Code(code) => &code.summary,
+        Outcome::Review(review) => &review.summary,
+        Outcome::Deploy(deploy) => &deploy.summary,
+        Outcome::Verify(verify) => &verify.summary,
+        Outcome::Audit(audit) => &audit.summary,
+    });
+    summary
+        .into_iter()
+        .next()
+        .map(|text| super::evidence::agent_says(text, 1500))
+        .unwrap_or_default()
+}
+
+fn plan_folded(situation: &Situation) -> String {
+    let Some(plan) = situation.plan() else { return String::new() };
+    let title = format!("Plan {} (<code>{}</code>)", plan.number, plan.hash.short());
+    folded(&title, &plan_text(plan))
+}
+
+/// A plan in Markdown: summary, numbered steps, files, what must be true, risks, questions.
+#[must_use]
+pub fn plan_text(plan: &Plan) -> String {
+    let body = &plan.body;
+    let steps = body.steps.iter().enumerate().map(|(at, step)| {
+        let files: Vec<String> =
+            step.files.iter().take(8).map(|file| code(&file.visible())).collect();
+        let files =
+            if files.is_empty() { String::new() } else { format!(" ({})", files.join(", ")) };
+        format!("{}. {}{files}", at + 1, line(&step.title, 300))
+    });
+    let steps = steps.collect::<Vec<_>>().join("\n");
+    let parts = [
+        block(&body.summary, 3000),
+        steps,
+        list("Done when", &body.acceptance),
+        list("Risks", &body.risks),
+        list("Questions", &body.questions),
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+fn list(title: &str, items: &[Untrusted]) -> String {
+    if items.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = items.iter().map(|item| format!("- {}", line(item, 500))).collect();
+    format!("**{title}**\n\n{}", lines.join("\n"))
+}
+
+fn footer(situation: &Situation, task: &Task) -> String {
+    let over = task.merged.is_some() && task.state == TaskState::Done;
+    let commands = if over { String::new() } else { format!(" · {}", in_a_line(situation)) };
+    let money = spent(situation);
+    let said = match &task.state {
+        TaskState::Waiting(WaitFor::PlanApproval(_)) => format!("{} · {money}", way(situation)),
+        TaskState::Parked(_) | TaskState::Done | TaskState::Cancelled { .. } => {
+            let split = split(situation);
+            let split = if split.is_empty() { split } else { format!(" ({split})") };
+            format!("{money}{split}{commands}")
+        }
+        TaskState::Open | TaskState::Waiting(WaitFor::Merge(_)) => format!("{money}{commands}"),
+    };
+    format!("<sub>{said}</sub>")
+}

@@ -1,0 +1,104 @@
+//! Title and text of Baton's own pull request: what and why, evidence, who made it.
+
+use crate::model::{
+    Agent, CodeOutcome, Desired, Outcome, ReportKind, RunKind, Situation, StageKey, Task,
+    TaskOrigin,
+};
+
+use super::evidence::{agent_says, folded, lines};
+use super::figures::count;
+use super::fit::{COMMENT, fit};
+use super::marker::Marker;
+use super::progress::plan_text;
+use super::quote::{block, code, line, plain};
+
+/// GitHub's limit for titles, in characters.
+const TITLE: usize = 256;
+
+/// What the pull request should say. A person's own is never touched.
+#[must_use]
+pub fn pull(situation: &Situation, task: &Task) -> Desired {
+    if task.origin != TaskOrigin::Issue {
+        return Desired::Nothing;
+    }
+    let marker = Marker::of_report(task.id, &ReportKind::Pull).write(&situation.name);
+    let newest = coders(situation).last();
+    let mut parts = vec![
+        format!("{marker}\n{}", what(situation, newest)),
+        format!("Closes #{}", task.number),
+        plan(situation),
+        evidence(situation, newest),
+        notes(newest),
+        footer(situation),
+    ];
+    parts.retain(|part| !part.is_empty());
+    let body = fit(&parts.join("\n\n"), COMMENT);
+    Desired::Pull { title: title(task), body }
+}
+
+fn title(task: &Task) -> String {
+    let title = plain(&task.input.title, TITLE);
+    if title.is_empty() { format!("Issue {}", task.number) } else { title }
+}
+
+fn coders(situation: &Situation) -> impl Iterator<Item = (&Agent, &CodeOutcome)> {
+    situation.agents.iter().filter_map(|agent| match &agent.outcome {
+        Some(Outcome::Code(outcome)) => Some((agent, outcome)),
+        _ => None,
+    })
+}
+
+fn what(situation: &Situation, newest: Option<(&Agent, &CodeOutcome)>) -> String {
+    let first = coders(situation).next();
+    let mut said = first.map(|(_, outcome)| block(&outcome.summary, 4000)).unwrap_or_default();
+    if said.is_empty() {
+        said = situation.plan().map(|plan| block(&plan.body.summary, 3000)).unwrap_or_default();
+    }
+    match newest.filter(|(agent, _)| first.is_some_and(|(one, _)| one.id != agent.id)) {
+        Some((_, again)) => format!("{said}\n\n**Newest round:** {}", line(&again.summary, 1500)),
+        None => said,
+    }
+}
+
+fn plan(situation: &Situation) -> String {
+    let Some(plan) = situation.plan() else { return String::new() };
+    let approved = situation
+        .approval()
+        .map(|approval| format!(", approved by {}", approval.actor.login))
+        .unwrap_or_default();
+    let steps = count(plan.body.steps.len(), "step");
+    folded(&format!("The plan: {steps}{approved}"), &plan_text(plan))
+}
+
+fn evidence(situation: &Situation, newest: Option<(&Agent, &CodeOutcome)>) -> String {
+    let run = situation.last_run(RunKind::Test);
+    let mut said = match run {
+        Some(run) => {
+            let mut said = vec![format!("**Evidence** on `{}`", run.sha.short()), String::new()];
+            said.extend(lines(run));
+            said
+        }
+        None => vec![
+            "**Evidence:** Baton ran nothing, because `.github/baton.yml` names no `test` commands."
+                .to_owned(),
+        ],
+    };
+    let claimed = newest.map(|(_, outcome)| line(&outcome.tests_run, 600)).unwrap_or_default();
+    if !claimed.is_empty() {
+        let lead = if run.is_some() { "- " } else { "" };
+        said.push(format!("{lead}Tests, the agent says: {claimed}"));
+    }
+    said.join("\n")
+}
+
+fn notes(newest: Option<(&Agent, &CodeOutcome)>) -> String {
+    let said = newest.map(|(_, outcome)| agent_says(&outcome.notes, 3000)).unwrap_or_default();
+    if said.is_empty() { said } else { format!("**For the reviewer.** {said}") }
+}
+
+fn footer(situation: &Situation) -> String {
+    let coder = situation.last_agent(StageKey::Code);
+    let made = coder.map(|agent| format!(" with {} {}", code(&agent.provider), code(&agent.model)));
+    let cost = situation.task.as_ref().map(|task| format!(" · {} so far", task.spent));
+    format!("<sub>Made by Baton{}{}</sub>", made.unwrap_or_default(), cost.unwrap_or_default())
+}

@@ -1,0 +1,197 @@
+//! The progress comment, the asking comment, the closing word, labels and the pull request.
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::model::{
+    CancelledBy, CriterionVerdict, Desired, Micros, ParkReason, PlanHash, ReportKind, TaskOrigin,
+    VerifyOutcome,
+};
+use crate::report::render;
+
+fn progress(situation: &Situation) -> String {
+    body(render(situation, &ReportKind::Progress))
+}
+
+fn closing(situation: &mut Situation) -> String {
+    situation.task.as_mut().expect("the sample has a task").endings = 1;
+    body(render(situation, &ReportKind::Closing(1)))
+}
+
+fn verified(passed: bool) -> Situation {
+    let mut situation = merged();
+    let head = sha("abc1234");
+    situation.runs.push(run(3, StageKey::Deploy, RunKind::Deploy, head.clone(), Some(0)));
+    situation.runs.push(run(
+        4,
+        StageKey::Verify,
+        RunKind::Verify,
+        head.clone(),
+        Some(i32::from(!passed)),
+    ));
+    let criterion = |criterion: &str, passed: bool, evidence: &str| CriterionVerdict {
+        criterion: criterion.into(),
+        passed,
+        evidence: evidence.into(),
+    };
+    let outcome = VerifyOutcome {
+        passed,
+        summary: "Both ranges were asked for on production.".into(),
+        criteria: vec![
+            criterion(
+                "`bytes=500-` answers 500 bytes",
+                true,
+                "`./smoke.sh`: `content-length: 500`",
+            ),
+            criterion("`bytes=9-2` is answered with 416", passed, "`./smoke.sh`: `HTTP/1.1 416`"),
+        ],
+    };
+    let verifier = ended(6, StageKey::Verify, 1, End::Succeeded, Some(Outcome::Verify(outcome)));
+    situation.agents.push(Agent { base: head, ..verifier });
+    set(&mut situation, StageKey::Deploy, StageState::Passed, 1);
+    let verdict = if passed {
+        StageState::Passed
+    } else {
+        StageState::Failed(crate::model::FailKind::Verdict)
+    };
+    set(&mut situation, StageKey::Verify, verdict, 1);
+    let state = if passed {
+        TaskState::Done
+    } else {
+        TaskState::Parked(ParkReason::Failed(StageKey::Verify))
+    };
+    be(&mut situation, state);
+    situation
+}
+
+#[test]
+fn progress_of_a_task_from_the_label_to_the_merge() {
+    assert_snapshot!("progress_assigned", progress(&sample::situation()));
+    assert_snapshot!("progress_plan_waiting", progress(&planned()));
+    assert_snapshot!("progress_coding", progress(&coding()));
+    assert_snapshot!("progress_second_round", progress(&second_round()));
+    assert_snapshot!("progress_merge_waiting", progress(&mergeable()));
+}
+
+#[test]
+fn progress_after_the_merge() {
+    let mut deploying = merged();
+    let head = sha("abc1234");
+    deploying.runs.push(run(3, StageKey::Deploy, RunKind::Deploy, head, None));
+    set(&mut deploying, StageKey::Deploy, StageState::Commands(crate::model::CommandRunId(3)), 1);
+    assert_snapshot!("progress_deploying", progress(&deploying));
+    assert_snapshot!("progress_verified", progress(&verified(true)));
+    assert_snapshot!("progress_verify_failed", progress(&verified(false)));
+    assert_snapshot!("closing_verified", closing(&mut verified(true)));
+    assert_snapshot!("closing_verify_failed", closing(&mut verified(false)));
+}
+
+#[test]
+fn a_parked_task_says_what_is_kept_and_mentions_who_must_act() {
+    let mut situation = second_round();
+    situation.task.as_mut().expect("the sample has a task").spent = Micros(4_930_000);
+    be(&mut situation, TaskState::Parked(ParkReason::Budget));
+    assert_snapshot!("progress_parked_budget", progress(&situation));
+    assert_snapshot!("closing_parked_budget", closing(&mut situation));
+}
+
+#[test]
+fn a_stopped_task_mentions_nobody() {
+    let mut situation = second_round();
+    be(&mut situation, TaskState::Cancelled { by: CancelledBy::Person(sample::mara().id) });
+    let said = closing(&mut situation);
+    assert!(!said.contains('@'), "{said}");
+    assert_snapshot!("closing_cancelled", said);
+    assert_snapshot!("progress_cancelled", progress(&situation));
+}
+
+#[test]
+fn a_persons_pull_request_is_reviewed_and_its_text_is_left_alone() {
+    let mut situation = reviewed();
+    let task = situation.task.as_mut().expect("the sample has a task");
+    (task.origin, task.number) = (TaskOrigin::Pull, 482);
+    situation.plans.clear();
+    situation.agents.retain(|agent| agent.stage == StageKey::Review);
+    set(&mut situation, StageKey::Code, StageState::Blocked, 0);
+    be(&mut situation, TaskState::Done);
+    assert_snapshot!("progress_persons_pull", progress(&situation));
+    assert_snapshot!("closing_persons_pull", closing(&mut situation));
+    assert_eq!(render(&situation, &ReportKind::Pull), Desired::Nothing);
+}
+
+#[test]
+fn asking_mentions_who_must_act_and_holds_one_box() {
+    let said = body(render(&planned(), &ReportKind::Asking(1)));
+    assert_eq!(said.matches("- [ ]").count(), 1);
+    assert_snapshot!("asking", said);
+}
+
+#[test]
+fn asking_with_questions_from_nobody_in_particular() {
+    let mut situation = planned();
+    situation.task.as_mut().expect("the sample has a task").requested_by = None;
+    situation.plans[0].body.questions = vec!["Is 416 wanted, or 200 with the whole file?".into()];
+    assert_snapshot!("asking_questions", body(render(&situation, &ReportKind::Asking(1))));
+}
+
+#[test]
+fn asking_is_folded_away_once_it_is_answered_or_replaced() {
+    let minimised = |situation: &Situation| match render(situation, &ReportKind::Asking(1)) {
+        Desired::Comment { minimised, .. } => Some(minimised),
+        _ => None,
+    };
+    let mut situation = planned();
+    situation.asked = vec![(1, crate::model::CommentId(77))];
+    assert_eq!(minimised(&situation), Some(false));
+    let mut approved = coding();
+    assert_eq!(minimised(&approved), None, "it was never posted, so it is not posted now");
+    approved.asked = vec![(1, crate::model::CommentId(77))];
+    assert_eq!(minimised(&approved), Some(true));
+    let hash = PlanHash::new("9".repeat(64)).expect("hexadecimal");
+    situation.plans.push(crate::model::Plan { number: 2, hash: hash.clone(), ..plan() });
+    be(&mut situation, TaskState::Waiting(WaitFor::PlanApproval(hash)));
+    assert_eq!(minimised(&situation), Some(true));
+}
+
+#[test]
+fn an_older_closing_word_is_left_as_it_is() {
+    let mut situation = second_round();
+    be(&mut situation, TaskState::Parked(ParkReason::Budget));
+    situation.task.as_mut().expect("the sample has a task").endings = 2;
+    assert_eq!(render(&situation, &ReportKind::Closing(1)), Desired::Nothing);
+}
+
+#[test]
+fn labels_follow_the_state() {
+    let labels = |situation: &Situation| match render(situation, &ReportKind::Labels) {
+        Desired::Labels { present, absent } => (present.join(","), absent.join(",")),
+        other => panic!("{other:?}"),
+    };
+    let pair = |present: &str, absent: &str| (present.to_owned(), absent.to_owned());
+    assert_eq!(labels(&planned()), pair("baton:waiting", "baton:parked"));
+    assert_eq!(labels(&coding()), pair("", "baton:waiting,baton:parked"));
+    let mut parked = coding();
+    be(&mut parked, TaskState::Parked(ParkReason::Off));
+    assert_eq!(labels(&parked), pair("baton:parked", "baton:waiting"));
+}
+
+#[test]
+fn the_pull_request_says_what_why_and_who_saw_it_work() {
+    let Desired::Pull { title, body } = render(&second_round(), &ReportKind::Pull) else {
+        panic!("a task of an issue has a pull request");
+    };
+    assert_snapshot!("pull", format!("{title}\n=====\n{body}"));
+    let mut untested = second_round();
+    untested.runs.clear();
+    let Desired::Pull { body, .. } = render(&untested, &ReportKind::Pull) else {
+        panic!("as above")
+    };
+    assert!(body.contains("Baton ran nothing"), "{body}");
+}
+
+#[test]
+fn a_situation_is_said_the_same_an_hour_later() {
+    let mut later = second_round();
+    later.now = sample::at("15:10");
+    assert_eq!(progress(&second_round()), progress(&later));
+}

@@ -1,0 +1,330 @@
+//! The small program inside a sandbox, between Baton and the agent's command.
+//!
+//! It is Baton's own executable, started as `baton bridge … -- command`. It reads the command's
+//! environment from its input (a command line would show it to every account of the machine), lowers
+//! the resource limits, carries each connection to a loopback port to the gateway's Unix socket, starts
+//! the command with the remaining input, hands SIGINT and SIGTERM on to it, reaps what it leaves
+//! behind, and ends with its code. It trusts nothing inside and holds no secret but the environment.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs::File,
+    io::{self, Read},
+    net::{Ipv4Addr, SocketAddr},
+    os::{fd::AsFd, unix::process::CommandExt},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process,
+    kill_process_group, set_child_subreaper, setrlimit, wait,
+};
+use tokio::{
+    net::{TcpListener, UnixStream},
+    signal::unix::{SignalKind, signal},
+};
+
+use super::{Gateway, ResourceLimits, proc};
+
+/// Where the gateway's socket is inside a sandbox that has a file system of its own.
+pub(super) const SOCKET: &str = "/baton/gateway.sock";
+
+/// The longest environment that is read, in bytes; Linux allows a command about 2 MiB in all.
+const MAX_ENVIRONMENT: u32 = 2 << 20;
+
+/// What the bridge is to do, as on its command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridge {
+    /// Port to serve and socket to lead to.
+    pub gateway: Option<Gateway>,
+    /// Limits for the command.
+    pub limits: ResourceLimits,
+    /// The command.
+    pub argv: Vec<OsString>,
+}
+
+/// Why the command was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// The command line is not one that Baton writes.
+    #[error("read the command line: {0}")]
+    Usage(String),
+    /// The environment could not be read from the input.
+    #[error("read the environment: {0}")]
+    Environment(io::Error),
+    /// The sandbox lacks something that the bridge needs.
+    #[error("prepare the sandbox: {0}")]
+    Prepare(#[from] io::Error),
+    /// The command cannot be started.
+    #[error("start {program:?}: {error}")]
+    Command {
+        /// Its name.
+        program: OsString,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl BridgeError {
+    /// The exit code, as shells have it: 127 for a missing command, 126 for one that cannot be run.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Command { error, .. } if error.kind() == io::ErrorKind::NotFound => 127,
+            Self::Command { .. } => 126,
+            Self::Usage(_) | Self::Environment(_) | Self::Prepare(_) => 125,
+        }
+    }
+}
+
+impl Bridge {
+    /// The arguments after `baton`; [`Bridge::parse`] reads them back (without the first).
+    #[must_use]
+    pub fn arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["bridge".into()];
+        let mut flag = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+        if let Some(Gateway { socket, port }) = &self.gateway {
+            flag("--listen", format!("127.0.0.1:{port}").into());
+            flag("--socket", socket.clone().into());
+        }
+        for (name, _, value) in limits(&self.limits) {
+            if let Some(value) = value {
+                flag(name, value.to_string().into());
+            }
+        }
+        arguments.push("--".into());
+        arguments.extend(self.argv.iter().cloned());
+        arguments
+    }
+
+    /// Reads what [`Bridge::arguments`] wrote, from after the word `bridge`.
+    ///
+    /// # Errors
+    /// [`BridgeError::Usage`] for anything else, a missing command included.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, BridgeError> {
+        let usage = |what: &str| BridgeError::Usage(what.to_owned());
+        let mut arguments = arguments.into_iter();
+        let mut flags = BTreeMap::new();
+        while let Some(flag) = arguments.next() {
+            if flag == "--" {
+                break;
+            }
+            let flag = flag.into_string().map_err(|_| usage("a flag is no text"))?;
+            let value = arguments.next().ok_or_else(|| usage("a flag has no value"))?;
+            flags.insert(flag, value);
+        }
+        let argv: Vec<OsString> = arguments.collect();
+        if argv.is_empty() {
+            return Err(usage("there is no command"));
+        }
+        let mut number = |name: &str| match flags.remove(name) {
+            None => Ok(None),
+            Some(value) => {
+                let number = value.to_str().and_then(|value| value.parse().ok());
+                number.map(Some).ok_or_else(|| usage("a limit is no number"))
+            }
+        };
+        let limits = ResourceLimits {
+            processes: number("--processes")?,
+            memory_bytes: number("--memory-bytes")?,
+            file_bytes: number("--file-bytes")?,
+            open_files: number("--open-files")?,
+            cpu_seconds: number("--cpu-seconds")?,
+        };
+        let gateway = match (flags.remove("--listen"), flags.remove("--socket")) {
+            (None, None) => None,
+            (Some(listen), Some(socket)) => {
+                let listen = listen.to_str().and_then(|listen| listen.parse::<SocketAddr>().ok());
+                let listen = listen.filter(|listen| listen.ip() == Ipv4Addr::LOCALHOST);
+                let port = listen.ok_or_else(|| usage("--listen is no loopback address"))?.port();
+                Some(Gateway { socket: PathBuf::from(socket), port })
+            }
+            _ => return Err(usage("--listen and --socket belong together")),
+        };
+        match flags.into_keys().next() {
+            Some(flag) => Err(usage(&format!("{flag} is unknown"))),
+            None => Ok(Self { gateway, limits, argv }),
+        }
+    }
+
+    /// Runs the command to its end and gives back its code, 128 + n after signal n.
+    ///
+    /// # Errors
+    /// When the command was not started; [`BridgeError::code`] is the code to end with.
+    pub fn run(self) -> Result<u8, BridgeError> {
+        let env = read_environment().map_err(BridgeError::Environment)?;
+        // The kernel shall rather end an agent than Baton when memory runs out (proc(5)).
+        let _ = std::fs::write("/proc/self/oom_score_adj", "800");
+        set_child_subreaper(Some(getpid())).map_err(io::Error::from)?;
+        for (_, resource, value) in limits(&self.limits) {
+            if let Some(value) = value {
+                lower(resource, value)?;
+            }
+        }
+        lower(Resource::Core, 0)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.serve(env))
+    }
+
+    async fn serve(self, env: Vec<(String, String)>) -> Result<u8, BridgeError> {
+        if let Some(Gateway { socket, port }) = self.gateway {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+            tokio::spawn(carry(listener, socket));
+        }
+        let mut interrupts = signal(SignalKind::interrupt())?;
+        let mut terminations = signal(SignalKind::terminate())?;
+        let mut children = signal(SignalKind::child())?;
+        let command = start(&self.argv, env)?;
+        loop {
+            tokio::select! {
+                _ = children.recv() => if let Some(code) = reap(command) {
+                    end_the_rest();
+                    return Ok(code);
+                },
+                _ = interrupts.recv() => hand_on(command, Signal::INT),
+                _ = terminations.recv() => hand_on(command, Signal::TERM),
+            }
+        }
+    }
+}
+
+/// What goes before the command's own input: its environment, as a length and JSON.
+pub(super) fn environment_header(env: &[(String, String)]) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(env)?;
+    let length = u32::try_from(json.len()).ok().filter(|length| *length <= MAX_ENVIRONMENT);
+    let length = length.ok_or_else(|| io::Error::other("environment is too large"))?;
+    Ok([&length.to_be_bytes()[..], &json].concat())
+}
+
+/// Reads exactly the header, so that the command finds its input untouched.
+fn read_environment() -> io::Result<Vec<(String, String)>> {
+    let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut length = [0; 4];
+    input.read_exact(&mut length)?;
+    let length = u32::from_be_bytes(length);
+    if length > MAX_ENVIRONMENT {
+        return Err(io::Error::other("it is too large"));
+    }
+    let mut json = Vec::new();
+    input.take(u64::from(length)).read_to_end(&mut json)?;
+    Ok(serde_json::from_slice(&json)?)
+}
+
+/// Each limit with its flag and the kernel's name for it.
+fn limits(limits: &ResourceLimits) -> [(&'static str, Resource, Option<u64>); 5] {
+    let ResourceLimits { processes, memory_bytes, file_bytes, open_files, cpu_seconds } = *limits;
+    [
+        ("--processes", Resource::Nproc, processes),
+        ("--memory-bytes", Resource::Data, memory_bytes),
+        ("--file-bytes", Resource::Fsize, file_bytes),
+        ("--open-files", Resource::Nofile, open_files),
+        ("--cpu-seconds", Resource::Cpu, cpu_seconds),
+    ]
+}
+
+/// Lowers a limit for good; one that is lower already stays.
+fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
+    let value = Some(getrlimit(resource).maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+    Ok(setrlimit(resource, Rlimit { current: value, maximum: value })?)
+}
+
+fn start(argv: &[OsString], env: Vec<(String, String)>) -> Result<Pid, BridgeError> {
+    let program = argv[0].clone();
+    // A group of its own, so that a signal reaches all of a shell's pipeline, as in a terminal.
+    let child = Command::new(&program)
+        .args(&argv[1..])
+        .env_clear()
+        .envs(env)
+        .process_group(0)
+        .spawn()
+        .map_err(|error| BridgeError::Command { program, error })?;
+    Ok(Pid::from_child(&child))
+}
+
+/// Reaps all that has ended; gives the command's code once it is among them.
+fn reap(command: Pid) -> Option<u8> {
+    let mut code = None;
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+        if pid == command {
+            let signal = status.terminating_signal().map(|signal| 128 + signal);
+            let status = status.exit_status().or(signal).unwrap_or(1);
+            code = Some(u8::try_from(status).unwrap_or(u8::MAX));
+        }
+    }
+    code
+}
+
+/// Kills what the command left behind; where there is a namespace, its end does so too.
+fn end_the_rest() {
+    for pid in proc::descendants(getpid()) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+fn hand_on(command: Pid, signal: Signal) {
+    // The command may have ended a moment ago.
+    let _ = kill_process_group(command, signal);
+}
+
+/// Carries each connection to the socket until both sides have closed.
+async fn carry(listener: TcpListener, socket: PathBuf) {
+    loop {
+        // Out of descriptors: the next connection may find some again.
+        let Ok((mut outward, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let socket = socket.clone();
+        tokio::spawn(async move {
+            match connect(&socket).await {
+                Ok(mut inward) => {
+                    let _ = tokio::io::copy_bidirectional(&mut outward, &mut inward).await;
+                }
+                Err(error) => eprintln!("baton bridge: reach the gateway: {error}"),
+            }
+        });
+    }
+}
+
+async fn connect(socket: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(socket).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_read_back_as_it_was_written() {
+        let bridge = Bridge {
+            gateway: Some(Gateway { socket: PathBuf::from(SOCKET), port: 8088 }),
+            limits: ResourceLimits { cpu_seconds: Some(7), ..ResourceLimits::default() },
+            argv: vec!["sh".into(), "-c".into(), "--".into()],
+        };
+        assert_eq!(Bridge::parse(bridge.arguments().into_iter().skip(1)).unwrap(), bridge);
+    }
+
+    #[test]
+    fn a_command_line_of_somebody_else_is_refused() {
+        for bad in [
+            &["--"][..],
+            &["--listen", "0.0.0.0:1", "--socket", "/s", "--", "sh"],
+            &["--listen", "127.0.0.1:1", "--", "sh"],
+            &["--processes", "many", "--", "sh"],
+            &["--unknown", "1", "--", "sh"],
+            &["sh"],
+        ] {
+            let arguments = bad.iter().map(OsString::from);
+            assert!(Bridge::parse(arguments).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn an_environment_that_the_bridge_would_refuse_is_not_sent() {
+        let env = [("A".to_owned(), "x".repeat(3 << 20))];
+        assert!(environment_header(&env).is_err());
+    }
+}

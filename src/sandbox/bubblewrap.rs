@@ -1,0 +1,225 @@
+//! Sandboxes of Linux namespaces, by way of the program bubblewrap.
+//!
+//! A root Baton drops to an unprivileged account *before* bubblewrap: started by uid 0, the files of
+//! `/proc/sys` could be written from inside. Whatever the account outside, inside it is uid 1000.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::{
+        fs::{DirBuilderExt, PermissionsExt},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    BoxFuture, Gateway, HOME, Kind, Network, Owner, Running, Sandbox, SandboxError, Spec,
+    bridge::{Bridge, SOCKET},
+    self_test, spawner,
+};
+
+/// How bubblewrap is used on this machine.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The program, `bwrap` to look it up in `PATH`.
+    pub program: PathBuf,
+    /// Baton's own executable; readable by every account, with every folder above it.
+    pub bridge: PathBuf,
+    /// A folder for a few small files that every sandbox sees; every folder above it has to have its
+    /// `x` bit for others.
+    pub state: PathBuf,
+    /// The account to drop to; only used, and then needed, when Baton is root.
+    pub owner: Owner,
+    /// Whether commands may make user namespaces of their own (browsers, nested sandboxes). It opens
+    /// more of the kernel to them.
+    pub nested: bool,
+}
+
+/// Starts commands under bubblewrap.
+#[derive(Debug, Clone)]
+pub struct Bubblewrap {
+    settings: Settings,
+    is_root: bool,
+}
+
+/// The uid and gid inside.
+const INSIDE: &str = "1000";
+
+/// Where the bridge's executable is inside.
+const BRIDGE: &str = "/baton/baton";
+
+/// Files that programs expect under `/etc`, written once: no account or host of the machine is in them.
+const ETC: [(&str, &str); 4] = [
+    (
+        "passwd",
+        "root:x:0:0:root:/:/bin/sh\nbaton:x:1000:1000::/home/baton:/bin/sh\n\
+         nobody:x:65534:65534:nobody:/:/bin/false\n",
+    ),
+    ("group", "root:x:0:\nbaton:x:1000:\nnogroup:x:65534:\n"),
+    ("hosts", "127.0.0.1 localhost baton\n::1 localhost\n"),
+    ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
+];
+
+/// What of the machine's own `/etc` is shown, where it exists: certificates, the linker's cache,
+/// the targets of `/usr/bin`'s links. No private key lies in these.
+const ETC_SHOWN: [&str; 12] = [
+    "/etc/alternatives",
+    "/etc/ca-certificates",
+    "/etc/crypto-policies",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/pki/ca-trust",
+    "/etc/pki/tls/certs",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+];
+
+impl Bubblewrap {
+    /// Writes the files that every sandbox sees. Starts nothing: see [`Sandbox::self_test`].
+    ///
+    /// # Errors
+    /// When the state folder cannot be written.
+    pub fn new(settings: Settings) -> io::Result<Self> {
+        let etc = settings.state.join("etc");
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(&etc)?;
+        for (name, text) in ETC {
+            let path = etc.join(name);
+            fs::write(&path, text)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+        }
+        for folder in [&settings.state, &etc] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(Self { settings, is_root: rustix::process::geteuid().is_root() })
+    }
+
+    /// The uid that sandboxes have outside.
+    pub(super) fn outer_uid(&self) -> u32 {
+        if self.is_root { self.settings.owner.uid } else { rustix::process::geteuid().as_raw() }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn command(&self, spec: &Spec) -> Command {
+        let mut command = Command::new(&self.settings.program);
+        command.args(self.arguments(spec)).env_clear().current_dir("/");
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        if self.is_root {
+            // Supplementary groups go too: std drops them with a uid when it is root.
+            command.uid(self.settings.owner.uid).gid(self.settings.owner.gid);
+        }
+        command
+    }
+
+    fn arguments(&self, spec: &Spec) -> Vec<OsString> {
+        let mut arguments = Arguments::default();
+        arguments.add(&["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]);
+        arguments.add(&["--clearenv", "--cap-drop", "ALL", "--hostname", "baton"]);
+        arguments.add(&["--uid", INSIDE, "--gid", INSIDE]);
+        if !self.settings.nested {
+            arguments.add(&["--disable-userns"]);
+        }
+        if spec.network == Network::Host {
+            arguments.add(&["--share-net"]);
+        }
+        self.add_system(&mut arguments, spec.network);
+        arguments.add(&["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]);
+        let bytes = spec.tmp_bytes.to_string();
+        for scratch in ["/dev/shm", "/tmp", HOME] {
+            arguments.add(&["--size", &bytes, "--tmpfs", scratch]);
+        }
+        arguments.bind(false, &self.settings.bridge, BRIDGE.as_ref());
+        if let Some(gateway) = &spec.gateway {
+            arguments.bind(true, &gateway.socket, SOCKET.as_ref());
+        }
+        for mount in &spec.mounts {
+            arguments.bind(mount.writable, &mount.host, &mount.inside);
+        }
+        arguments.add(&["--remount-ro", "/dev", "--remount-ro", "/", "--chdir"]);
+        arguments.0.push(spec.workdir.clone().into());
+        arguments.add(&["--", BRIDGE]);
+        arguments.0.extend(bridge(spec).arguments());
+        arguments.0
+    }
+
+    /// The machine's programs and libraries, and a small `/etc`.
+    fn add_system(&self, arguments: &mut Arguments, network: Network) {
+        arguments.bind(false, "/usr".as_ref(), "/usr".as_ref());
+        for folder in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
+            match fs::read_link(folder) {
+                Ok(target) => {
+                    arguments.add(&["--symlink"]);
+                    arguments.0.extend([target.into(), folder.into()]);
+                }
+                Err(_) => arguments.add(&["--ro-bind-try", folder, folder]),
+            }
+        }
+        for path in ETC_SHOWN {
+            arguments.add(&["--ro-bind-try", path, path]);
+        }
+        for (name, _) in ETC {
+            let inside = Path::new("/etc").join(name);
+            // With the machine's network come the names that it knows.
+            if network == Network::Host && name == "hosts" {
+                arguments.bind(false, &inside, &inside);
+            } else {
+                arguments.bind(false, &self.settings.state.join("etc").join(name), &inside);
+            }
+        }
+        if network == Network::Host {
+            arguments.add(&["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]);
+        }
+    }
+}
+
+impl Sandbox for Bubblewrap {
+    fn kind(&self) -> Kind {
+        Kind::Bubblewrap
+    }
+
+    fn self_test(&self) -> BoxFuture<'_, Result<(), SandboxError>> {
+        Box::pin(self_test::run(self))
+    }
+
+    fn start(&self, spec: Spec) -> BoxFuture<'_, Result<Running, SandboxError>> {
+        Box::pin(async move {
+            spec.check()?;
+            let running = spawner::spawn(self.command(&spec), 2, &spec.env).await;
+            running.map_err(self_test::explain_start)
+        })
+    }
+}
+
+/// What the bridge is told, with the paths as they are inside.
+fn bridge(spec: &Spec) -> Bridge {
+    let gateway = spec.gateway.as_ref();
+    Bridge {
+        gateway: gateway.map(|gateway| Gateway { socket: SOCKET.into(), port: gateway.port }),
+        limits: spec.limits.clone(),
+        argv: spec.argv.iter().map(OsString::from).collect(),
+    }
+}
+
+/// A command line in the making.
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn add(&mut self, arguments: &[&str]) {
+        self.0.extend(arguments.iter().map(OsString::from));
+    }
+
+    fn bind(&mut self, writable: bool, host: &Path, inside: &Path) {
+        let flag = if writable { "--bind" } else { "--ro-bind" };
+        self.0.extend([flag.into(), host.into(), inside.into()]);
+    }
+}

@@ -1,0 +1,78 @@
+//! The seam itself: what every kind of sandbox does, and how it fails.
+
+use std::{fmt, future::Future, io, pin::Pin};
+
+use super::{Running, Spec};
+
+/// A boxed future, so that the trait can be an object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Starts commands apart from the machine. One conformance suite runs over every kind.
+pub trait Sandbox: Send + Sync {
+    /// Which kind this is, for logs and for the agent's row.
+    fn kind(&self) -> Kind;
+
+    /// Starts one sandbox and looks from within whether it holds.
+    ///
+    /// # Errors
+    /// [`SandboxError::Unavailable`] with what to do about it, or [`SandboxError::Leaky`].
+    fn self_test(&self) -> BoxFuture<'_, Result<(), SandboxError>>;
+
+    /// Starts a command. What fails inside (a missing program, a bad folder) shows as its exit.
+    ///
+    /// # Errors
+    /// [`SandboxError::InvalidSpec`] for a spec that this kind cannot honour, and
+    /// [`SandboxError::Start`] or [`SandboxError::Unavailable`] when nothing was started.
+    fn start(&self, spec: Spec) -> BoxFuture<'_, Result<Running, SandboxError>>;
+}
+
+/// The kinds of sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Linux namespaces by way of bubblewrap.
+    Bubblewrap,
+    /// The bare machine: no sandbox.
+    Host,
+}
+
+impl Kind {
+    /// The name in configuration, SQL and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bubblewrap => "bubblewrap",
+            Self::Host => "host",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why nothing was started. A variant is what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// This machine cannot run the sandbox as it is: an operator has to act.
+    #[error("{problem}; {remedy}")]
+    Unavailable {
+        /// What is wrong, a lowercase fragment.
+        problem: String,
+        /// What to do, in words for an operator, with the command where there is one.
+        remedy: String,
+    },
+    /// The sandbox runs but does not hold: no agent may be started in it.
+    #[error("sandbox does not hold: {what}")]
+    Leaky {
+        /// What could be seen or done from inside.
+        what: String,
+    },
+    /// The spec asks for what this kind cannot do: a mistake of the caller.
+    #[error("spec cannot be honoured: {0}")]
+    InvalidSpec(String),
+    /// The operating system refused; trying again later may help.
+    #[error("start sandbox: {0}")]
+    Start(#[from] io::Error),
+}

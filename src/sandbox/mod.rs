@@ -1,0 +1,28 @@
+//! Where an agent's program runs, cut off from the machine that it runs on.
+//!
+//! A [`Sandbox`] starts a command from a [`Spec`] and hands back a [`Running`]: three byte streams, a
+//! way to stop it, and its end. It knows nothing of providers, prompts, GitHub or git, and it decides
+//! nothing: `agent` asks for what a role needs, `app` chooses the kind. Two kinds exist:
+//! [`Bubblewrap`] (namespaces without privileges) and [`Host`], which is no sandbox and says so.
+//!
+//! Inside, [`bridge`] is the parent of the command: Baton's own executable once more, which sets
+//! limits, carries the loopback port of the model gateway to a Unix socket, and reaps.
+
+pub mod bridge;
+mod bubblewrap;
+mod host;
+mod kind;
+mod ownership;
+mod proc;
+mod running;
+mod self_test;
+mod spawner;
+mod spec;
+
+pub use bubblewrap::{Bubblewrap, Settings};
+pub use host::Host;
+pub use kind::{BoxFuture, Kind, Sandbox, SandboxError};
+pub use ownership::{Owner, own};
+pub use proc::is_alive;
+pub use running::{Exit, Input, Output, Running, Stopper, Taken};
+pub use spec::{Gateway, HOME, Mount, Network, ResourceLimits, Spec};

@@ -1,0 +1,141 @@
+//! Starts one sandbox, looks around in it, and says what an operator has to do if it does not hold.
+
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
+
+use super::{Bubblewrap, Exit, ResourceLimits, Sandbox, SandboxError, Spec, Taken};
+
+/// Prints one line for everything that should not be possible. Opening for appending writes nothing,
+/// so a sandbox that leaks does no harm here.
+const LOOK_AROUND: &str = r#"
+test "$(id -u)" = 1000 || echo "runs as uid $(id -u)"
+(: >> /proc/sys/kernel/core_pattern) 2>/dev/null && echo "can write /proc/sys"
+(: >> /usr/baton-was-here) 2>/dev/null && echo "can write /usr"
+test -e "$1" && echo "sees files of the machine"
+test -r /etc/shadow && echo "reads /etc/shadow"
+test "$(tail -n +3 /proc/net/dev | grep -vc '^ *lo:')" = 0 || echo "has a network interface"
+grep -q '^CapBnd:[[:space:]]*0*$' /proc/self/status || echo "has capabilities"
+echo done
+"#;
+
+/// The self-test of bubblewrap.
+pub(super) async fn run(bubblewrap: &Bubblewrap) -> Result<(), SandboxError> {
+    let settings = bubblewrap.settings();
+    if bubblewrap.outer_uid() == 0 || settings.owner.gid == 0 {
+        return Err(SandboxError::Leaky { what: "its account is root".to_owned() });
+    }
+    for path in [&settings.bridge, &settings.state] {
+        reachable(path)?;
+    }
+    let marker = settings.state.join("etc/passwd");
+    let script = ["/bin/sh", "-c", LOOK_AROUND, "sh", &marker.to_string_lossy()];
+    let mut spec = Spec::new(script.iter().map(ToString::to_string).collect());
+    spec.env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+    spec.limits = ResourceLimits::none();
+    let running = bubblewrap.start(spec).await?;
+    let seen = running.reference().split(':').next().map(|pid| format!("/proc/{pid}"));
+    let uid = seen.and_then(|process| fs::metadata(process).ok()).map(|meta| meta.uid());
+    if uid.is_some_and(|uid| uid == 0) {
+        return Err(SandboxError::Leaky { what: "its process belongs to root".to_owned() });
+    }
+    judge(&running.finish(64 << 10).await)
+}
+
+fn judge(taken: &Taken) -> Result<(), SandboxError> {
+    let stdout = String::from_utf8_lossy(&taken.stdout);
+    let mut lines: Vec<&str> = stdout.lines().collect();
+    if lines.pop() != Some("done") {
+        return Err(explain(taken.exit, &String::from_utf8_lossy(&taken.stderr)));
+    }
+    if lines.is_empty() { Ok(()) } else { Err(SandboxError::Leaky { what: lines.join(", ") }) }
+}
+
+/// Checks that an account without rights gets to a path.
+fn reachable(path: &Path) -> Result<(), SandboxError> {
+    for part in path.ancestors() {
+        let mode = fs::metadata(part)?.mode();
+        if mode & 0o001 == 0 {
+            return Err(SandboxError::Unavailable {
+                problem: format!("{} is closed to the account that agents run as", part.display()),
+                remedy: format!(
+                    "move what is in it to a folder that every account can pass, or run \
+                     `chmod o+x {}`",
+                    part.display()
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Puts words to a program that could not be started.
+pub(super) fn explain_start(error: io::Error) -> SandboxError {
+    if error.kind() != io::ErrorKind::NotFound {
+        return SandboxError::Start(error);
+    }
+    SandboxError::Unavailable {
+        problem: "bubblewrap (bwrap) is not installed".to_owned(),
+        remedy: "install it with `apt-get install bubblewrap` (Debian, Ubuntu), `dnf install \
+                 bubblewrap` (Fedora) or `apk add bubblewrap` (Alpine)"
+            .to_owned(),
+    }
+}
+
+/// Puts words to what bubblewrap complained of; its messages are those of version 0.8.
+fn explain(exit: Exit, complaint: &str) -> SandboxError {
+    let problem = format!("the trial sandbox ended with {exit:?} and said: {}", complaint.trim());
+    let about_namespaces = ["namespace", "uid map", "Operation not permitted", "loopback"];
+    let remedy = if complaint.contains("Unknown option") {
+        "install bubblewrap 0.8 or newer"
+    } else if about_namespaces.iter().any(|words| complaint.contains(words)) {
+        allow_namespaces()
+    } else {
+        "see what it says"
+    };
+    SandboxError::Unavailable { problem, remedy: remedy.to_owned() }
+}
+
+/// What keeps user namespaces from an account without rights, as far as can be told.
+fn allow_namespaces() -> &'static str {
+    if switch("kernel/apparmor_restrict_unprivileged_userns") == Some(1) {
+        "AppArmor forbids unprivileged user namespaces here: give bwrap a profile with `userns,` \
+         (see docs/sandbox.md), or run `sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
+    } else if switch("kernel/unprivileged_userns_clone") == Some(0) {
+        "run `sysctl kernel.unprivileged_userns_clone=1`"
+    } else if switch("user/max_user_namespaces") == Some(0) {
+        "run `sysctl user.max_user_namespaces=10000`"
+    } else if ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()) {
+        "the container's seccomp profile forbids user namespaces: start it with Baton's profile or \
+         `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`"
+    } else {
+        "see that the kernel allows unprivileged user namespaces"
+    }
+}
+
+/// The value of a kernel setting, where there is one.
+fn switch(name: &str) -> Option<u64> {
+    fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(stdout: &str, stderr: &str) -> Taken {
+        Taken { exit: Exit::Code(0), stdout: stdout.into(), stderr: stderr.into() }
+    }
+
+    #[test]
+    fn every_line_before_the_last_is_a_leak() {
+        assert!(judge(&taken("done\n", "")).is_ok());
+        let error = judge(&taken("can write /usr\nhas capabilities\ndone\n", "")).unwrap_err();
+        assert_eq!(error.to_string(), "sandbox does not hold: can write /usr, has capabilities");
+    }
+
+    #[test]
+    fn a_sandbox_that_does_not_start_is_explained() {
+        let error = judge(&taken("", "bwrap: Unknown option --disable-userns\n")).unwrap_err();
+        assert!(error.to_string().ends_with("install bubblewrap 0.8 or newer"), "{error}");
+        let missing = explain_start(io::ErrorKind::NotFound.into()).to_string();
+        assert!(missing.contains("apt-get install bubblewrap"), "{missing}");
+    }
+}

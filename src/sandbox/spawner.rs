@@ -1,0 +1,169 @@
+//! The one thread that starts every sandbox, and the watch over each one's end.
+//!
+//! bubblewrap's `--die-with-parent` (`PR_SET_PDEATHSIG`, prctl(2)) follows the *thread* that spawned,
+//! and runtimes end idle threads. So one thread, which lives as long as the process, starts them all.
+
+use std::{
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::process::{CommandExt, ExitStatusExt},
+    },
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, OnceLock, mpsc},
+    time::Duration,
+};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use tokio::{
+    io::{AsyncWriteExt, Interest, unix::AsyncFd},
+    process::{ChildStderr, ChildStdin, ChildStdout},
+    sync::{oneshot, watch},
+};
+
+use super::{
+    bridge::environment_header,
+    proc,
+    running::{Control, Exit, Input, Output, Running},
+};
+
+/// Starts a command with piped streams; `generations` says how far below it the bridge is, which is
+/// sent the environment first.
+///
+/// The command gets a process group of its own, so that Ctrl-C in Baton's terminal does not reach it.
+pub(super) async fn spawn(
+    mut command: Command,
+    generations: u8,
+    env: &[(String, String)],
+) -> io::Result<Running> {
+    let header = environment_header(env)?;
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (reply, started) = oneshot::channel();
+    let gone = |_| io::Error::other("the spawning thread has ended");
+    spawner()?.send(Order { command, reply }).map_err(|_| gone(()))?;
+    let mut guard = started.await.map_err(|_| gone(()))??;
+    let outer = Pid::from_child(&guard.0);
+    let control = Arc::new(Control {
+        outer,
+        outer_handle: pidfd_open(outer, PidfdFlags::empty())?,
+        first: OnceLock::new(),
+        generations,
+    });
+    let streams = streams(&mut guard.0)?;
+    let (exit_sender, exit) = watch::channel(None);
+    let mut running = Running::new(streams, Arc::clone(&control), exit);
+    let ended = followed(&control.outer_handle)?;
+    tokio::spawn(watch(guard, control, ended, exit_sender));
+    if let Some(stdin) = &mut running.stdin {
+        // A sandbox that fails at once closes its input: its complaint and exit say why, not this.
+        let _ = stdin.write_all(&header).await;
+    }
+    Ok(running)
+}
+
+/// One command to start, and where to say how it went.
+struct Order {
+    command: Command,
+    reply: oneshot::Sender<io::Result<Guard>>,
+}
+
+/// A child that is killed and reaped when nobody holds it any more.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// The order book of the spawning thread, which is started on first use and never ends.
+fn spawner() -> io::Result<&'static mpsc::Sender<Order>> {
+    static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
+    if let Some(sender) = SPAWNER.get() {
+        return Ok(sender);
+    }
+    let (sender, orders) = mpsc::channel::<Order>();
+    std::thread::Builder::new().name("sandbox-spawner".to_owned()).spawn(move || {
+        for Order { mut command, reply } in orders {
+            // Nobody waits any more: the guard inside kills what was started.
+            let _ = reply.send(command.spawn().map(Guard));
+        }
+    })?;
+    // Of two threads started at the same time the second ends as its sender is dropped here.
+    Ok(SPAWNER.get_or_init(|| sender))
+}
+
+fn streams(child: &mut Child) -> io::Result<(Input, Output, Output)> {
+    let missing = || io::Error::other("a stream of the child is missing");
+    let stdin = ChildStdin::from_std(child.stdin.take().ok_or_else(missing)?)?;
+    let stdout = ChildStdout::from_std(child.stdout.take().ok_or_else(missing)?)?;
+    let stderr = ChildStderr::from_std(child.stderr.take().ok_or_else(missing)?)?;
+    Ok((Box::new(stdin), Box::new(stdout), Box::new(stderr)))
+}
+
+/// Follows one sandbox to its end, reaps it, and says how it ended.
+async fn watch(
+    mut guard: Guard,
+    control: Arc<Control>,
+    ended: AsyncFd<OwnedFd>,
+    exit: watch::Sender<Option<Exit>>,
+) {
+    let status = tokio::select! {
+        biased;
+        status = reap(&mut guard, &ended) => status,
+        () = find_first(&control) => reap(&mut guard, &ended).await,
+    };
+    control.kill();
+    if let Some(first) = control.first.get() {
+        wait_gone(first).await;
+    }
+    let _ = exit.send(Some(status.map_or(Exit::Signal(Signal::KILL.as_raw()), exit_of)));
+}
+
+async fn reap(guard: &mut Guard, ended: &AsyncFd<OwnedFd>) -> io::Result<ExitStatus> {
+    loop {
+        // A pidfd is readable once its process has ended (pidfd_open(2)).
+        let mut ready = ended.readable().await?;
+        if let Some(status) = guard.0.try_wait()? {
+            return Ok(status);
+        }
+        ready.clear_ready();
+    }
+}
+
+/// Looks for the namespace's first process until it is there; ends at once without a namespace.
+async fn find_first(control: &Control) {
+    if control.generations == 0 {
+        return;
+    }
+    loop {
+        if let Some(first) = proc::descendant(control.outer, 1).and_then(proc::handle) {
+            let _ = control.first.set(first);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Waits until the namespace's first process is gone: the kernel ends it after all others.
+async fn wait_gone(first: &OwnedFd) {
+    if let Ok(first) = followed(first) {
+        let _ = first.readable().await;
+    }
+}
+
+/// Registers a process handle with the runtime.
+#[expect(deprecated, reason = "its replacement is unsafe; an owned descriptor cannot be misused")]
+fn followed(process: &OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(process.try_clone()?, Interest::READABLE)
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or(Signal::KILL.as_raw())),
+    }
+}

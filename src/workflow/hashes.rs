@@ -1,0 +1,31 @@
+//! The hashes that approvals are bound to.
+
+use sha2::{Digest, Sha256};
+
+use crate::model::{InputHash, PlanHash, PlanOutcome, TaskInput};
+
+/// Hashes the words that agents get.
+#[must_use]
+pub fn input_hash(input: &TaskInput) -> InputHash {
+    InputHash::new(hex_of(input, "")).expect("64 hexadecimal digits are a hash")
+}
+
+/// Hashes a plan together with what it was made from.
+#[must_use]
+pub fn plan_hash(plan: &PlanOutcome, input: &InputHash) -> PlanHash {
+    PlanHash::new(hex_of(plan, input.as_str())).expect("64 hexadecimal digits are a hash")
+}
+
+/// Names the same remark alike in two rounds: by place in the tree and words, not by line.
+pub(super) fn fingerprint(path: &str, title: &str) -> String {
+    let words: String = title.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    hex_of(&(path, words), "")[..16].to_owned()
+}
+
+fn hex_of(value: &impl serde::Serialize, salt: &str) -> String {
+    let json = serde_json::to_vec(value).expect("structs of text serialise");
+    let mut hash = Sha256::new();
+    hash.update(salt.as_bytes());
+    hash.update(json);
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

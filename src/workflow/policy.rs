@@ -1,0 +1,88 @@
+//! Policy: `.github/baton.yml`, read strictly, so that a mistake is told and never guessed around.
+//!
+//! Pure. The pipeline reads the file from the default branch, and keeps the last good version where
+//! [`parse`] finds a mistake. `docs/baton.schema.json` says the same to editors.
+
+mod keys;
+mod mistake;
+
+pub use mistake::PolicyMistake;
+
+use crate::model::{ActorId, DeployPolicy, Limits, MergePolicy, Policy, Until};
+use keys::{File, OneOrMore, Version};
+
+/// A longer file is nobody's writing: 64 KiB.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// The YAML reader's time grows with the square of the depth of `[` and `{` (16,000 take seconds),
+/// before any key is looked at.
+const MOST_BRACKETS: usize = 1000;
+
+/// Reads the text of a `.github/baton.yml` and fills in the defaults.
+///
+/// # Errors
+/// At the first mistake, with its place: what is no YAML, an unknown key (with the nearest one), a
+/// value that is not allowed there, or a file over 64 KiB.
+pub fn parse(text: &str) -> Result<Policy, PolicyMistake> {
+    if text.len() > MOST_BYTES {
+        return Err(PolicyMistake::of_file("the file is longer than 64 KiB"));
+    }
+    if text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > MOST_BRACKETS {
+        return Err(PolicyMistake::of_file("the file has more than 1,000 opening brackets"));
+    }
+    let file: File =
+        serde_yaml_ng::from_str(text).map_err(|error| PolicyMistake::of(&error, text))?;
+    if file.until == Some(Until::Deploy) && file.deploy.is_none() {
+        let message = "`until: deploy` needs `deploy:` with an environment and commands";
+        return Err(PolicyMistake::at_key(text, "until", message));
+    }
+    Ok(filled(file))
+}
+
+/// Lowers a policy to what the server allows.
+#[must_use]
+pub fn within(mut policy: Policy, limits: &Limits) -> Policy {
+    policy.budget = policy.budget.min(limits.task);
+    policy
+}
+
+fn filled(file: File) -> Policy {
+    let File {
+        version: Version(()),
+        until,
+        approve,
+        merge,
+        test,
+        deploy,
+        verify,
+        protected,
+        roles,
+        budget,
+        max_rounds,
+        bots,
+    } = file;
+    let default = Policy::default();
+    let shell = |given: OneOrMore| given.0.into_iter().map(|command| command.0).collect();
+    let list = |given: Option<OneOrMore>| given.map(shell).unwrap_or_default();
+    let mut all_protected = default.protected;
+    all_protected.extend(protected.unwrap_or_default().0.into_iter().map(|glob| glob.0));
+    Policy {
+        until: until.unwrap_or(default.until),
+        approve_plan: approve.map_or(default.approve_plan, |approve| approve.0),
+        merge: merge.map_or(default.merge, |_| MergePolicy::Person),
+        test: list(test),
+        deploy: deploy.map(|deploy| DeployPolicy {
+            environment: deploy.environment.0,
+            commands: shell(deploy.commands),
+        }),
+        verify: list(verify),
+        protected: all_protected,
+        roles: roles.unwrap_or_default().named().collect(),
+        budget: budget.map_or(default.budget, |budget| budget.0),
+        max_rounds: max_rounds.map_or(default.max_rounds, |rounds| rounds.0),
+        bots: bots.unwrap_or_default().0.into_iter().map(|bot| ActorId(bot.0)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! The file's keys and what each may hold.
+//!
+//! Each value is judged while it is read, so that a mistake has a place. Lists and texts have
+//! limits, so that YAML's aliases cannot make a small file large.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IntoDeserializer, SeqAccess, Visitor},
+};
+
+use crate::model::{Environment, Micros, Role, RolePolicy, Until};
+
+/// The most entries of one list.
+const MOST_ENTRIES: usize = 50;
+
+/// The longest text, in bytes.
+const LONGEST_TEXT: usize = 4096;
+
+/// The largest budget that is no slip of the pen, in dollars.
+const MOST_DOLLARS: f64 = 10_000.0;
+
+/// `.github/baton.yml` as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub version: Version,
+    #[serde(default, deserialize_with = "until")]
+    pub until: Option<Until>,
+    pub approve: Option<Approve>,
+    pub merge: Option<Merge>,
+    pub test: Option<OneOrMore>,
+    pub deploy: Option<Deploy>,
+    pub verify: Option<OneOrMore>,
+    pub protected: Option<List<Glob>>,
+    pub roles: Option<Roles>,
+    pub budget: Option<Budget>,
+    pub max_rounds: Option<Rounds>,
+    pub bots: Option<List<BotId>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deploy {
+    pub environment: EnvironmentName,
+    pub commands: OneOrMore,
+}
+
+/// A field each, so that a role named twice is a mistake.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Roles {
+    starter: Option<RoleKeys>,
+    coding: Option<RoleKeys>,
+    reviewer: Option<RoleKeys>,
+    deployer: Option<RoleKeys>,
+    verifier: Option<RoleKeys>,
+    auditor: Option<RoleKeys>,
+}
+
+impl Roles {
+    /// The roles that the file names.
+    pub fn named(self) -> impl Iterator<Item = (Role, RolePolicy)> {
+        let Self { starter, coding, reviewer, deployer, verifier, auditor } = self;
+        [
+            (Role::Starter, starter),
+            (Role::Coding, coding),
+            (Role::Reviewer, reviewer),
+            (Role::Deployer, deployer),
+            (Role::Verifier, verifier),
+            (Role::Auditor, auditor),
+        ]
+        .into_iter()
+        .filter_map(|(role, keys)| Some((role, keys?.into())))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleKeys {
+    provider: Option<Provider>,
+    model: Option<Model>,
+    minutes: Option<Minutes>,
+}
+
+impl From<RoleKeys> for RolePolicy {
+    fn from(RoleKeys { provider, model, minutes }: RoleKeys) -> Self {
+        Self {
+            provider: provider.map(|provider| provider.0),
+            model: model.map(|model| model.0),
+            minutes: minutes.map(|minutes| minutes.0),
+        }
+    }
+}
+
+/// A value that is written as text or number and judged as a whole.
+trait Judged: Sized {
+    /// What would be right; fits after "expected".
+    const EXPECTED: &'static str;
+
+    fn judge(text: &str) -> Result<Self, String>;
+}
+
+struct Judge<T>(PhantomData<T>);
+
+impl<T: Judged> Visitor<'_> for Judge<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        if text.len() > LONGEST_TEXT {
+            return Err(E::custom("a text is longer than 4,096 bytes"));
+        }
+        T::judge(text).map_err(E::custom)
+    }
+}
+
+macro_rules! judged {
+    ($($(#[$doc:meta])* $name:ident($inner:ty), $expected:literal, $judge:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(super) struct $name(pub $inner);
+
+        impl Judged for $name {
+            const EXPECTED: &'static str = $expected;
+
+            fn judge(text: &str) -> Result<Self, String> {
+                let judge: fn(&str) -> Result<$inner, String> = $judge;
+                judge(text).map(Self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Judge(PhantomData))
+            }
+        }
+    )*};
+}
+
+judged! {
+    /// The version of this format.
+    Version(()), "`version: 1`", |text| match text {
+        "1" => Ok(()),
+        _ => Err("this Baton reads `version: 1` only".to_owned()),
+    };
+    /// Whether a plan needs an approval.
+    Approve(bool), "`plan` or `none`", |text| match text {
+        "plan" => Ok(true),
+        "none" => Ok(false),
+        _ => Err(format!("`approve` is `plan` or `none`, not {text:?}")),
+    };
+    /// Who merges.
+    Merge(()), "`person`", |text| match text {
+        "person" => Ok(()),
+        _ => Err("`merge` is `person`: Baton does not merge by itself yet".to_owned()),
+    };
+    /// A shell command.
+    Shell(String), "a shell command", |text| match text.trim() {
+        "" => Err("a command is empty".to_owned()),
+        _ if text.contains('\0') => Err("a command holds a NUL character".to_owned()),
+        command => Ok(command.to_owned()),
+    };
+    /// A path pattern.
+    Glob(String), "a path pattern", glob;
+    /// The name of a deployment environment.
+    EnvironmentName(Environment), "an environment's name", |text| {
+        Environment::new(text).map_err(|invalid| invalid.to_string())
+    };
+    /// What kind of program the agent is.
+    Provider(String), "`claude` or `command`", |text| match text {
+        "claude" | "command" => Ok(text.to_owned()),
+        _ => Err(format!("`provider` is `claude` or `command`, not {text:?}")),
+    };
+    /// A model's name: it becomes part of a command line.
+    Model(String), "a model's name", model;
+    /// Minutes that an agent may take.
+    Minutes(u32), "minutes from 1 to 240", |text| between(text, "minutes", 1, 240);
+    /// How often a change may go back to the coder.
+    Rounds(u32), "rounds from 1 to 10", |text| between(text, "max_rounds", 1, 10);
+    /// The numeric id of a bot's account.
+    BotId(i64), "a bot's numeric id", |text| match text.parse() {
+        Ok(id) if id > 0 => Ok(id),
+        _ => Err(format!("`bots` holds numeric ids (GET /users/NAME[bot] tells them), not {text:?}")),
+    };
+    /// Money for one task.
+    Budget(Micros), "dollars", |text| match text.parse() {
+        Ok(dollars) if dollars > 0.0 && dollars <= MOST_DOLLARS => Ok(Micros::from_dollars(dollars)),
+        _ => Err(format!("`budget` is dollars above 0, as in `5.00`, not {text:?}")),
+    };
+}
+
+/// `merge` is a step that Baton cannot take alone yet, and says so.
+fn until<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Until>, D::Error> {
+    struct Far(Until);
+    impl Judged for Far {
+        const EXPECTED: &'static str = "`plan`, `review`, `pr` or `deploy`";
+
+        fn judge(text: &str) -> Result<Self, String> {
+            Ok(Self(match text {
+                "plan" => Until::Plan,
+                "review" => Until::Review,
+                "pr" => Until::Pr,
+                "deploy" => Until::Deploy,
+                "merge" => {
+                    return Err("`until: merge` is not available yet; `pr` leaves the merge to a \
+                                person"
+                        .to_owned());
+                }
+                _ => return Err(format!("`until` is {}, not {text:?}", Self::EXPECTED)),
+            }))
+        }
+    }
+    deserializer.deserialize_str(Judge::<Far>(PhantomData)).map(|far| Some(far.0))
+}
+
+fn glob(text: &str) -> Result<String, String> {
+    let climbs = text.split('/').any(|part| part == "..");
+    if text.is_empty() || text.starts_with('/') || climbs || text.contains(['\\', '\0', '\n']) {
+        let rule = "is a pattern from the repository's root, such as \"migrations/**\"";
+        return Err(format!("`protected` {rule}, not {text:?}"));
+    }
+    Ok(text.to_owned())
+}
+
+fn model(text: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._:/@[]-".contains(&b);
+    if text.is_empty() || text.len() > 100 || text.starts_with('-') || !text.bytes().all(plain) {
+        return Err(format!("{text:?} is no model's name"));
+    }
+    Ok(text.to_owned())
+}
+
+fn between(text: &str, key: &str, least: u32, most: u32) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("`{key}` is a number from {least} to {most}, not {text:?}"))
+}
+
+/// One shell command, or a list of them.
+pub(super) type OneOrMore = List<Shell>;
+
+/// One entry, or a list of at most 50.
+#[derive(Debug)]
+pub(super) struct List<T>(pub Vec<T>);
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Judged> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Entries(PhantomData))
+    }
+}
+
+struct Entries<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Judged> Visitor<'de> for Entries<T> {
+    type Value = List<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} or a list of them", T::EXPECTED)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<List<T>, E> {
+        Ok(List(vec![T::deserialize(text.into_deserializer())?]))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<List<T>, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<List<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(entry) = entries.next_element()? {
+            if list.len() == MOST_ENTRIES {
+                return Err(de::Error::custom("a list has more than 50 entries"));
+            }
+            list.push(entry);
+        }
+        Ok(List(list))
+    }
+}

@@ -1,0 +1,29 @@
+//! Events that come late, twice or out of turn: what GitHub shows when deciding is what counts.
+
+use super::*;
+
+#[test]
+fn a_label_counts_as_the_thread_shows_it_now_whatever_the_webhooks_order() {
+    let label = What::TaskAssigned { trigger: Trigger::Label };
+    let mut gone = Play::new();
+    facts_after(&mut gone, &What::TaskUnassigned);
+    assert_eq!(gone.happens(Actor::Person(mara()), label).rule, "label_gone_again");
+    let mut back = assigned();
+    facts_after(&mut back, &What::TaskEdited);
+    let decision = back.happens(Actor::Person(mara()), What::TaskUnassigned);
+    assert_eq!(decision.rule, "label_back_on");
+    assert_eq!(state(&back), &TaskState::Open);
+}
+
+#[test]
+fn what_was_said_of_a_closed_pull_request_is_not_said_again() {
+    let looks = [(What::PullClosed, "closed_already"), (What::BranchDeleted, "deleted_already")];
+    for (what, rule) in looks {
+        let mut play = mergeable();
+        facts_after(&mut play, &what);
+        play.happens(Actor::System, what.clone());
+        assert!(matches!(state(&play), TaskState::Parked(_)));
+        facts_after(&mut play, &what);
+        assert_eq!(play.happens(Actor::System, what).rule, rule);
+    }
+}

@@ -1,0 +1,23 @@
+//! All integration tests, in one binary.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod architecture;
+mod captures;
+mod decisions;
+mod doctor;
+mod documents;
+mod embedded;
+mod gateway;
+mod github;
+mod hostile;
+mod kill_points;
+mod payloads;
+mod queue;
+mod review;
+mod sandbox;
+mod stories;
+mod support;
+mod tables;
+mod webhook;
+mod webhook_stored;
+mod workspace;

@@ -1,0 +1,7 @@
+//! The harness.
+
+pub mod baton;
+pub mod database;
+pub mod leftovers;
+pub mod play;
+pub mod server;
