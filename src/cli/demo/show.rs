@@ -19,10 +19,8 @@ const ISSUE: u64 = 1;
 pub(super) fn header(world: &World, server: &Server, notes: &[String]) {
     let parts = server.pipeline().parts();
     println!("Baton demo: everything runs on this machine, nothing leaves it.\n");
-    println!(
-        "  GitHub     emulated, with the repository {REPOSITORY}   {}/ui",
-        world.github.api_url()
-    );
+    println!("  GitHub     emulated, with the repository {REPOSITORY}");
+    println!("             {}", world.github.page_url());
     println!("  Postgres   a private one");
     println!("  model      scripted, behind Baton's gateway");
     println!("  agents     {} in {}", parts.settings.provider, parts.runtime.kind());
@@ -235,7 +233,7 @@ async fn merged_diff(github: &GitHub) -> String {
 /// Where to look while it is kept running.
 pub(super) fn addresses(world: &World, server: &Server) {
     println!("\nKept running; Ctrl-C ends it.");
-    println!("  GitHub page  {}/ui", world.github.api_url());
+    println!("  GitHub page  {}", world.github.page_url());
     println!("  webhooks     http://{}/webhook", server.public);
     println!("  operator     http://{}/readyz and /metrics", server.admin);
     println!("  App          @{SLUG} on {OWNER}");
