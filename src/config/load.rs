@@ -74,8 +74,7 @@ impl Local {
         file: Option<&str>,
     ) -> Result<Self, Mistakes> {
         let mut source = Source::new(environment, file);
-        let local =
-            Self { agents: Agents::read(&mut source), limits: limits::read(&mut source) };
+        let local = Self { agents: Agents::read(&mut source), limits: limits::read(&mut source) };
         source.so_far()?;
         Ok(local)
     }

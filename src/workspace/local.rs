@@ -60,10 +60,10 @@ impl Local {
     /// When the repository cannot be read, or no branch can have the name.
     pub fn free_branch(&self, name: &str) -> Result<BranchName, WorkspaceError> {
         let repository = Repository::open(&self.folder)?;
-        let taken =
-            |name: &str| repository.find_reference(&format!("refs/heads/{name}")).is_ok();
+        let taken = |name: &str| repository.find_reference(&format!("refs/heads/{name}")).is_ok();
         let names = std::iter::once(name.to_owned()).chain((2..).map(|n| format!("{name}-{n}")));
-        let free = names.into_iter().find(|name| !taken(name)).and_then(|name| BranchName::new(name).ok());
+        let free =
+            names.into_iter().find(|name| !taken(name)).and_then(|name| BranchName::new(name).ok());
         free.ok_or_else(|| std::io::Error::other(format!("{name} is no name for a branch")).into())
     }
 }

@@ -264,3 +264,29 @@ async fn what_is_missing_is_named_before_anything_starts() {
 fn is_untouched(repository: &Path) {
     assert!(repository.join("notes.txt").is_file());
 }
+
+/// `baton demo --live`: the whole job with somebody's own model, here the scripted one.
+#[tokio::test]
+async fn the_demo_plays_live_on_a_copy_of_a_repository() {
+    let desk = Desk::with(Crew::new()).await;
+    let policy = "version: 1\nuntil: pr\ntest: node --test\n";
+    fs::write(desk.repository().join(".github/baton.yml"), policy).unwrap();
+    desk.git(&["commit", "--quiet", "--all", "--message=End with the merge"]);
+    let before = desk.git(&["for-each-ref"]);
+    let (title, body) = sample::issue();
+    let command = desk.command(&[]);
+    let mut live = Command::new(command.get_program());
+    live.args(["demo", "--live", "--repo"]).arg(desk.repository());
+    live.args(["--issue", &format!("{title}\n{body}")]).env_clear().stdin(Stdio::null());
+    live.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ran = tokio::task::spawn_blocking(move || Ran::of(live.output().unwrap())).await.unwrap();
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+    for said in ["LIVE: http://127.0.0.1", "may cost up to $5.00", "acme/files", "The task is done"]
+    {
+        assert!(ran.out.contains(said), "{said:?} is not in\n{}", ran.out);
+    }
+    assert!(!ran.out.contains(KEY) && !ran.error.contains(KEY));
+    assert!(!desk.models.requests().is_empty());
+    assert_eq!(desk.git(&["for-each-ref"]), before, "the repository itself is only read");
+    desk.end().await;
+}

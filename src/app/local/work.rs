@@ -8,9 +8,7 @@ use super::{Local, MINUTE, REPOSITORY};
 use crate::{
     agent::{Assignment, Patience, Wires, prompt::Request},
     gateway::token_hash,
-    model::{
-        AgentId, BranchName, End, FailKind, Micros, Outcome, Refusal, Role, SessionId, Sha,
-    },
+    model::{AgentId, BranchName, End, FailKind, Micros, Outcome, Refusal, Role, SessionId, Sha},
     workspace::{self, Identity, Rules, WorkspaceError},
 };
 
@@ -207,7 +205,10 @@ mod tests {
 
     #[test]
     fn a_branch_is_named_after_the_request() {
-        assert_eq!(branch("Fix the *range* parser: it's off by one"), "baton/fix-the-range-parser-it");
+        assert_eq!(
+            branch("Fix the *range* parser: it's off by one"),
+            "baton/fix-the-range-parser-it"
+        );
         assert_eq!(branch("öäü?"), "baton/request");
         assert_eq!(branch("-a"), "baton/a");
     }

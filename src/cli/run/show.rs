@@ -30,7 +30,9 @@ impl Screen {
     /// Says what is about to happen, and what it may cost.
     pub fn begin(&self, repository: &Repository, agents: &Agents, budget: Micros, bare: bool) {
         if bare {
-            eprintln!("NO SANDBOX: agents run on the bare machine, as was asked, and can do what you can.");
+            eprintln!(
+                "NO SANDBOX: agents run on the bare machine, as was asked, and can do what you can."
+            );
         }
         if self.json {
             return;
@@ -79,10 +81,14 @@ impl Screen {
     }
 
     pub fn stopping(&self, stop: Stop) {
-        eprintln!("{}", match stop {
-            Stop::Interrupt => "stopping: what is committed is kept; once more ends the agents at once",
-            Stop::Kill => "ending the agents at once",
-        });
+        eprintln!(
+            "{}",
+            match stop {
+                Stop::Interrupt =>
+                    "stopping: what is committed is kept; once more ends the agents at once",
+                Stop::Kill => "ending the agents at once",
+            }
+        );
     }
 
     pub fn not_begun(&self, work: &Work) {
@@ -215,9 +221,10 @@ fn lines(text: &str) -> String {
 
 fn as_json(work: &Work, done: &Done) -> serde_json::Value {
     let change = done.change.as_ref().map(|change| {
-        let files = change.files.iter().map(
-            |file| json!({ "path": file.path, "added": file.added, "removed": file.removed }),
-        );
+        let files = change
+            .files
+            .iter()
+            .map(|file| json!({ "path": file.path, "added": file.added, "removed": file.removed }));
         json!({
             "branch": change.branch.as_str(), "head": change.head.as_str(),
             "commits": change.commits, "files": files.collect::<Vec<_>>(),
