@@ -82,7 +82,7 @@ function ask(body, signal) {
     const request = http.request(url, { method: "POST", headers, signal }, (response) => {
       let data = "";
       response.setEncoding("utf8").on("data", (chunk) => { data += chunk; }).on("error", reject).on("end", () => {
-        if (response.statusCode !== 200) return reject(new Error(`the model API answered ${response.statusCode}: ${data.slice(0, 500)}`));
+        if (response.statusCode !== 200) return reject(Object.assign(new Error(`the model API answered ${response.statusCode}: ${data.slice(0, 500)}`), { status: response.statusCode }));
         try { resolve(JSON.parse(data)); } catch { reject(new Error("the model API answered no JSON")); }
       });
     });
@@ -111,9 +111,10 @@ async function turn(words) {
     session.messages.push({ role: "user", content: [{ type: "text", text: words }] });
     result = { type: "result", is_error: false, ...(await steps(running.signal)) };
   } catch (error) {
-    const reason = running.signal.aborted ? "interrupted" : "failed";
+    const refused = error.status === 429 ? "quota" : "model";
+    const reason = running.signal.aborted ? "interrupted" : error.status ? refused : "failed";
     repair(reason);
-    result = { type: "result", is_error: true, reason, text: error.message, output: null };
+    result = { type: "result", is_error: true, reason, status: error.status, text: error.message, output: null };
   }
   save(); // before the result is said: whoever reads it may end this program
   say(result);

@@ -150,11 +150,9 @@ impl Runtime {
             &*self.quota_back,
         )
         .await;
-        let head = match assignment.role {
-            Role::Coding => self.taken_in(assignment, workspace).await?,
-            Role::Starter | Role::Reviewer | Role::Deployer | Role::Verifier | Role::Auditor => {
-                None
-            }
+        let head = match assignment.role.writes() {
+            true => self.taken_in(assignment, workspace).await?,
+            false => None,
         };
         let session = read_session(&folders.config, &command.session_file);
         Ok(Life { end: ended.end, outcome: ended.outcome, head, session, cost: ended.cost })

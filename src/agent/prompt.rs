@@ -9,6 +9,7 @@ mod context;
 mod follow_up;
 mod frame;
 mod judge;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use crate::model::{Agent, CommandRun, Role, Situation};
 
 pub use follow_up::message_text;
 pub use judge::{repair_prompt, validate};
+pub use request::Request;
 
 /// Parts the system words from the first message in a prompt file.
 const DIVIDER: &str = "\n===\n";
@@ -199,20 +201,46 @@ impl Prompts {
             environment.render_str(&words.first, &context).map_err(template)?
         };
         let policy = situation.policy.roles.get(&role);
-        Ok(Rendered {
-            system,
-            prompt,
-            schema: words.schema.clone(),
-            tools: words.tools.clone(),
-            minutes: policy.and_then(|policy| policy.minutes).unwrap_or(words.minutes),
-            silence_minutes: words.silence_minutes,
-            max_turns: words.max_turns,
-            hash: words.hash.clone(),
-        })
+        let minutes = policy.and_then(|policy| policy.minutes).unwrap_or(words.minutes);
+        Ok(Rendered { minutes, ..words.rendered(system, prompt) })
+    }
+
+    /// Fills the prompt of a role that carries out a request.
+    ///
+    /// # Errors
+    /// When the delimiter is too short, or the role's template names what only a task has.
+    pub fn render_request(
+        &self,
+        role: Role,
+        request: &Request<'_>,
+        frame: &str,
+    ) -> Result<Rendered, PromptError> {
+        let frame = frame::Frame::new(frame).ok_or(PromptError::Frame)?;
+        let template = |source| PromptError::Template { role: role.name(), source };
+        let environment = environment(&frame);
+        let context = Value::from(Serde(request::Context::new(request, &frame)));
+        let words = self.role(role);
+        let system = environment.render_str(&words.system, &context).map_err(template)?;
+        let prompt = environment.render_str(&words.first, &context).map_err(template)?;
+        Ok(words.rendered(system, prompt))
     }
 }
 
 impl RolePrompt {
+    /// The file's own limits around words that were filled.
+    fn rendered(&self, system: String, prompt: String) -> Rendered {
+        Rendered {
+            system,
+            prompt,
+            schema: self.schema.clone(),
+            tools: self.tools.clone(),
+            minutes: self.minutes,
+            silence_minutes: self.silence_minutes,
+            max_turns: self.max_turns,
+            hash: self.hash.clone(),
+        }
+    }
+
     /// Reads a prompt file: front matter between `---` lines, system words, `===`, first message.
     fn parse(role: Role, text: &str) -> Result<Self, PromptError> {
         let form = |problem: String| PromptError::Form { role: role.name(), problem };
@@ -226,7 +254,7 @@ impl RolePrompt {
         let (system, first) = body
             .split_once(DIVIDER)
             .ok_or_else(|| form("no line === parts system words and first message".into()))?;
-        let role_line = format!("Role: {}\n", role_verb(role));
+        let role_line = format!("Role: {}\n", role.verb());
         if !system.starts_with(&role_line) {
             return Err(form(format!("its words do not begin with {:?}", role_line.trim_end())));
         }
@@ -264,14 +292,9 @@ fn embedded(role: Role) -> &'static str {
         Role::Deployer => include_str!("../../prompts/deployer.md"),
         Role::Verifier => include_str!("../../prompts/verifier.md"),
         Role::Auditor => include_str!("../../prompts/auditor.md"),
+        Role::Generic => include_str!("../../prompts/generic.md"),
+        Role::Refactor => include_str!("../../prompts/refactor.md"),
+        Role::TestGeneration => include_str!("../../prompts/test-generation.md"),
+        Role::Analysis => include_str!("../../prompts/analysis.md"),
     }
-}
-
-/// The verb that people see for what a role does.
-fn role_verb(role: Role) -> &'static str {
-    crate::model::StageKey::ALL
-        .into_iter()
-        .find(|stage| stage.role() == role)
-        .map(crate::model::StageKey::name)
-        .expect("every role plays a stage")
 }

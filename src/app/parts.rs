@@ -17,7 +17,7 @@ use super::{Options, place};
 use crate::{
     agent::{Programs, Prompts, Runtime},
     clock::Clock,
-    config::{Config, SandboxChoice},
+    config::{Agents, Config, SandboxChoice},
     db,
     event::Identity,
     gateway::{self, Anthropic, Credential, DatabaseAgents, Gateway, Price, Prices},
@@ -54,12 +54,13 @@ pub(super) async fn build(
     if limits.accounts.is_empty() {
         limits.accounts.push(app.owner_login.clone());
     }
-    let gateway = gateway(config, clock, pool, &data, &limits)?;
+    let books = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone(), clock.clone()));
+    let gateway = Gateway::start(gateway_settings(&config.agents, &data)?, books, clock.clone())?;
     let bridge = match &options.bridge {
         Some(bridge) => bridge.clone(),
         None => std::env::current_exe()?,
     };
-    let runtime = runtime(config, &bridge, &data, &gateway)?;
+    let runtime = runtime(&config.agents, &bridge, &data, &gateway)?;
     let kind = runtime.kind().name().to_owned();
     let node = db::nodes::upsert(pool, &node_name(&data), &[kind], clock.now()).await?;
     let secrets = secrets(config);
@@ -107,20 +108,15 @@ pub(super) fn github(config: &Config, clock: &Clock) -> anyhow::Result<github::A
     Ok(github::App::new(settings, clock.clone())?)
 }
 
-fn gateway(
-    config: &Config,
-    clock: &Clock,
-    pool: &PgPool,
-    data: &Path,
-    limits: &crate::model::Limits,
-) -> anyhow::Result<Gateway> {
-    let upstream = &config.agents.upstream;
+/// How the gateway is to be run; its socket lies in the data folder.
+pub(super) fn gateway_settings(agents: &Agents, data: &Path) -> anyhow::Result<gateway::Settings> {
+    let upstream = &agents.upstream;
     let credential = match (&upstream.api_key, &upstream.bearer) {
         (Some(key), _) => Credential::ApiKey(key.clone()),
         (None, Some(bearer)) => Credential::Bearer(bearer.clone()),
         (None, None) => anyhow::bail!("no credential for the model's API"),
     };
-    let prices = config.agents.prices.iter().map(|(model, price)| {
+    let prices = agents.prices.iter().map(|(model, price)| {
         let price = Price {
             input: price.input,
             output: price.output,
@@ -130,26 +126,24 @@ fn gateway(
         };
         (model.clone(), price)
     });
-    let settings = gateway::Settings {
+    Ok(gateway::Settings {
         socket: data.join("gateway.sock"),
         mode: 0o666,
         anthropic: Anthropic { base_url: upstream.base_url.clone(), credential },
         prices: Prices::new(prices.collect()),
         proxy: std::env::var("HTTPS_PROXY").ok().filter(|proxy| !proxy.is_empty()),
-    };
-    let agents = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone(), clock.clone()));
-    Ok(Gateway::start(settings, agents, clock.clone())?)
+    })
 }
 
 /// The sandbox of the configured kind; nothing is started in it yet.
 pub(super) fn sandbox(
-    config: &Config,
+    agents: &Agents,
     bridge: &Path,
     data: &Path,
 ) -> anyhow::Result<Arc<dyn Sandbox>> {
     let owner = Owner::default();
     let bridge = reachable(bridge, data)?;
-    Ok(match config.agents.sandbox {
+    Ok(match agents.sandbox {
         SandboxChoice::Bubblewrap => Arc::new(Bubblewrap::new(crate::sandbox::Settings {
             program: PathBuf::from("bwrap"),
             bridge,
@@ -161,21 +155,22 @@ pub(super) fn sandbox(
     })
 }
 
-fn runtime(
-    config: &Config,
+/// Where and how agents run; nothing is started yet.
+pub(super) fn runtime(
+    agents: &Agents,
     bridge: &Path,
     data: &Path,
     gateway: &Gateway,
 ) -> anyhow::Result<Runtime> {
     let is_root = rustix::process::geteuid().is_root();
     let owner = Owner::default();
-    let sandbox = sandbox(config, bridge, data)?;
+    let sandbox = sandbox(agents, bridge, data)?;
     let account = is_root.then_some(Account { uid: owner.uid, gid: owner.gid });
     let workspaces = Workspaces::new(crate::workspace::Settings::new(data.to_owned(), account))?;
-    let claude = config.agents.claude.clone().or_else(installed_claude);
+    let claude = agents.claude.clone().or_else(installed_claude);
     let programs = Programs {
         claude: claude.map(|path| reachable(&path, data)).transpose()?,
-        command: config.agents.command.clone(),
+        command: agents.command.clone(),
     };
     Ok(Runtime::new(
         sandbox,

@@ -55,6 +55,31 @@ impl Config {
     }
 }
 
+/// What agents need that work for somebody at the command line: no App, no database.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// Running agents.
+    pub agents: Agents,
+    /// What they may cost.
+    pub limits: Limits,
+}
+
+impl Local {
+    /// Reads just this from the environment over the text of `baton.toml`.
+    ///
+    /// # Errors
+    /// With every mistake in these sections at once.
+    pub fn read(
+        environment: BTreeMap<String, String>,
+        file: Option<&str>,
+    ) -> Result<Self, Mistakes> {
+        let mut source = Source::new(environment, file);
+        let local = Self { agents: Agents::read(&mut source), limits: limits::read(&mut source) };
+        source.so_far()?;
+        Ok(local)
+    }
+}
+
 fn name(source: &mut Source) -> String {
     let file: Option<String> = source.section("name");
     let name = source.variable("BATON_NAME").or(file).unwrap_or_else(|| "baton".to_owned());

@@ -16,5 +16,5 @@ pub use agents::{Agents, Price, SandboxChoice, Upstream};
 pub use deploy::Grant;
 pub use github::GitHub;
 pub use listen::Listen;
-pub use load::Config;
+pub use load::{Config, Local};
 pub use source::{Mistake, Mistakes, Source};

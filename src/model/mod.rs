@@ -13,6 +13,7 @@ mod money;
 mod outcome;
 mod policy;
 mod report;
+mod role;
 #[cfg(test)]
 pub mod sample;
 mod situation;
@@ -35,13 +36,14 @@ pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,
 };
+pub use role::Role;
 pub use situation::{
     Agent, Approval, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState,
     InputComment, IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation,
     Stage, Task, TaskInput, TaskOrigin,
 };
 pub use state::{
-    AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, Role, StageKey,
+    AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,
     StageState, Stop, TaskState, WaitFor, Watchdog,
 };
 pub use text::{Untrusted, cut};

@@ -2,56 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, AgentId, CommandRunId, PlanHash, Sha, Timestamp};
-
-/// Who plays a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Plans.
-    Starter,
-    /// Writes the change.
-    Coding,
-    /// Reads the change.
-    Reviewer,
-    /// Judges whether to deploy and what to watch.
-    Deployer,
-    /// Judges the deployed program by evidence.
-    Verifier,
-    /// Looks over the repository.
-    Auditor,
-}
-
-impl Role {
-    /// All roles.
-    pub const ALL: [Self; 6] = [
-        Self::Starter,
-        Self::Coding,
-        Self::Reviewer,
-        Self::Deployer,
-        Self::Verifier,
-        Self::Auditor,
-    ];
-
-    /// The name of the role's file in `prompts/` and in policy.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Starter => "starter",
-            Self::Coding => "coding",
-            Self::Reviewer => "reviewer",
-            Self::Deployer => "deployer",
-            Self::Verifier => "verifier",
-            Self::Auditor => "auditor",
-        }
-    }
-
-    /// Whether the role changes files; the others only read.
-    #[must_use]
-    pub fn writes(self) -> bool {
-        self == Self::Coding
-    }
-}
+use super::{ActorId, AgentId, CommandRunId, PlanHash, Role, Sha, Timestamp};
 
 /// A node of the workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

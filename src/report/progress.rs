@@ -230,6 +230,7 @@ fn latest_words(situation: &Situation) -> String {
         Outcome::Deploy(deploy) => &deploy.summary,
         Outcome::Verify(verify) => &verify.summary,
         Outcome::Audit(audit) => &audit.summary,
+        Outcome::Analysis(analysis) => &analysis.summary,
     });
     summary
         .into_iter()

@@ -140,7 +140,8 @@ fn succeeded(draft: Draft<'_>, task: &Task, agent: &Agent) -> Decision {
         Some(Outcome::Deploy(outcome)) => deploying::judged_ready(draft, task, outcome),
         Some(Outcome::Verify(outcome)) => deploying::verified(draft, task, outcome),
         Some(Outcome::Audit(_)) => audited(draft, task, agent),
-        None => {
+        // No stage is played by a role that concludes so.
+        Some(Outcome::Analysis(_)) | None => {
             let kind = FailKind::InvalidOutcome("the agent ended without one".to_owned());
             failed(draft, agent.stage, kind, "agent_without_outcome")
         }

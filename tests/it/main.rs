@@ -14,6 +14,7 @@ mod kill_points;
 mod payloads;
 mod queue;
 mod review;
+mod run;
 mod sandbox;
 mod stories;
 mod support;

@@ -47,7 +47,8 @@ pub(crate) fn answer(world: &World, parts: &Parts) -> Response {
 /// Whether the browser brings the token back.
 fn keeps(parts: &Parts, token: &str) -> bool {
     let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|line| line.split("; ")).filter_map(|pair| pair.split_once('='));
+    let mut pairs =
+        cookies.flat_map(|line| line.split("; ")).filter_map(|pair| pair.split_once('='));
     pairs.any(|(name, value)| name == KEPT && value == token)
 }
 

@@ -179,6 +179,7 @@ fn coder_notes(situation: &Situation) -> Option<String> {
         | Outcome::Review(_)
         | Outcome::Deploy(_)
         | Outcome::Verify(_)
-        | Outcome::Audit(_) => None,
+        | Outcome::Audit(_)
+        | Outcome::Analysis(_) => None,
     })
 }

@@ -133,7 +133,7 @@ fn a_guessable_frame_is_refused() {
 }
 
 #[test]
-fn only_the_coder_may_write() {
+fn only_roles_that_write_have_tools_to_write() {
     for role in Role::ALL {
         let writes = prompts()
             .role(role)
@@ -208,7 +208,8 @@ fn schemas_take_what_the_types_take_and_nothing_else() {
         | Outcome::Review(_)
         | Outcome::Deploy(_)
         | Outcome::Verify(_)
-        | Outcome::Audit(_)) = &outcome;
+        | Outcome::Audit(_)
+        | Outcome::Analysis(_)) = &outcome;
         let written = serde_json::to_value(&outcome).expect("an outcome is JSON");
         assert_eq!(written["outcome"], answer, "the type keeps every field of the schema");
         for field in answer.as_object().expect("an object").keys() {

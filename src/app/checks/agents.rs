@@ -25,7 +25,7 @@ pub(super) async fn sandbox(config: &Config, data: &Path) -> Check {
     const NAME: &str = "sandbox";
     let built = std::env::current_exe()
         .map_err(anyhow::Error::from)
-        .and_then(|bridge| parts::sandbox(config, &bridge, data));
+        .and_then(|bridge| parts::sandbox(&config.agents, &bridge, data));
     let sandbox = match built {
         Ok(sandbox) => sandbox,
         Err(error) => return Check::fails(NAME, format!("{error:#}"), "see what it says"),
