@@ -229,6 +229,7 @@ impl Runtime {
         spec.env = command.environment.clone();
         spec.workdir = workspace.tree.clone();
         spec.mounts = mounts;
+        spec.overlays = super::inside::overlays(workspace);
         spec.gateway = Some(self.gateway(assignment.agent.0));
         spec.network = Network::None;
         Ok(spec)

@@ -119,7 +119,10 @@ impl Layers {
 }
 
 /// A user namespace in which this account may mount, and mounts that nobody else sees.
-#[expect(deprecated, reason = "its replacement is unsafe; no table of descriptors is unshared here")]
+#[expect(
+    deprecated,
+    reason = "its replacement is unsafe; no table of descriptors is unshared here"
+)]
 fn own_namespace() -> io::Result<()> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     rustix::thread::unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
@@ -169,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_command_line_of_somebody_else_is_refused() {
-        for bad in [&["--"][..], &["--overlay", "/a", "/b", "--", "sh"], &["--x", "--", "sh"], &[]] {
+        for bad in [&["--"][..], &["--overlay", "/a", "/b", "--", "sh"], &["--x", "--", "sh"], &[]]
+        {
             let arguments = bad.iter().map(OsString::from);
             assert!(Layers::parse(arguments).is_err(), "{bad:?} was taken");
         }

@@ -160,10 +160,17 @@ impl InSandbox {
             inside: mount.inside,
             writable: mount.writable,
         };
+        let overlay = |laid: baton::workspace::Overlay| sandbox::Overlay {
+            lower: laid.lower,
+            upper: laid.upper,
+            work: laid.work,
+            at: laid.at,
+        };
         Spec {
             env: vec![("PATH".into(), PATH.into()), ("HOME".into(), sandbox::HOME.into())],
             workdir: workspace.tree.clone(),
             mounts: workspace.mounts().into_iter().map(mount).collect(),
+            overlays: workspace.overlay.clone().into_iter().map(overlay).collect(),
             ..Spec::new(argv)
         }
     }
