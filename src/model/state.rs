@@ -177,6 +177,8 @@ impl TaskState {
 pub enum WaitFor {
     /// Somebody to approve this plan.
     PlanApproval(PlanHash),
+    /// Somebody to let this commit be pushed.
+    PushApproval(Sha),
     /// Somebody to merge this head.
     Merge(Sha),
 }
@@ -309,13 +311,17 @@ impl StageState {
     }
 
     /// Takes the next state. Only what has a result may pass, and only what an agent or the
-    /// repository's commands brought forth may be published; everything else can begin at any time.
+    /// repository's commands brought forth may be published, or the very commit that was asked for;
+    /// everything else can begin at any time.
     ///
     /// # Errors
     /// When nothing was at work whose result the next state would be.
     pub fn to(self, next: Self) -> Result<Self, InvalidTransition> {
         let legal = match (&self, &next) {
             (Self::Running(_) | Self::Commands(_), Self::Publishing { .. }) => true,
+            (Self::Waiting(WaitFor::PushApproval(asked)), Self::Publishing { head, .. }) => {
+                asked == head
+            }
             (_, Self::Publishing { .. }) => false,
             (from, Self::Passed) => {
                 from.is_active() || matches!(from, Self::Waiting(_) | Self::Passed)

@@ -14,7 +14,7 @@ use crate::{
         StageState, Task, What,
     },
     queue::{self, Claimed},
-    report,
+    report, workflow,
     workspace::{Push, PushError, Rules},
 };
 
@@ -73,6 +73,9 @@ async fn out(
     refresh_mirror(parts, situation).await?;
     if let Some(refusal) = checked(parts, situation, head).await? {
         return Ok(What::PublishRefused { refusal });
+    }
+    if workflow::is_held(situation, task, head) {
+        return Ok(What::PublishHeld { head: head.clone() });
     }
     let Some(branch) = &task.branch else {
         return Err(Failure::Hopeless("the task has no branch".to_owned()));

@@ -50,7 +50,7 @@ fn planned() -> Situation {
 fn coding() -> Situation {
     let mut situation = planned();
     situation.approvals.push(Approval {
-        plan: plan().hash,
+        of: crate::model::Approved::Plan(plan().hash),
         actor: sample::mara(),
         permission: Permission::Write,
         at: sample::at("14:00"),

@@ -2,11 +2,12 @@
 
 use crate::model::{
     Act, AgentId, BranchName, CancelledBy, CommentId, DeploymentState, Environment, Event,
-    FailKind, Form, Inputs, Message, Micros, NotHere, ParkReason, Reaction, Reply, ReportKind,
-    RunKind, Sha, Situation, StageKey, StageState, Stop, Subject, Task, TaskState, What,
+    FailKind, Form, Inputs, Message, Micros, NotHere, ParkReason, Permission, Reaction, Reply,
+    ReportKind, RunKind, Sha, Situation, StageKey, StageState, Stop, Subject, Task, TaskState,
+    WaitFor, What,
 };
 
-use super::{Decision, Effect};
+use super::{Decision, Effect, threads::may};
 
 /// Collects the effects of one decision.
 pub(super) struct Draft<'a> {
@@ -25,10 +26,29 @@ impl<'a> Draft<'a> {
     /// Ends the decision: whatever changed about the task is also said.
     pub fn rule(mut self, rule: &str) -> Decision {
         if self.told {
+            self.raise_asking_push();
             self.effects.push(Effect::Raise(ReportKind::Progress));
             self.effects.push(Effect::Raise(ReportKind::Labels));
         }
         Decision { rule: rule.to_owned(), effects: self.effects }
+    }
+
+    /// The comment that asks for a push may have to be folded away.
+    fn raise_asking_push(&mut self) {
+        let state = self.s.task.as_ref().map(|task| &task.state);
+        if let Some(TaskState::Waiting(WaitFor::PushApproval(head))) = state {
+            self.effects.push(Effect::Raise(ReportKind::AskingPush(head.clone())));
+        }
+    }
+
+    /// Notes that the event's actor, who may not push, gives the agents words to follow.
+    pub fn note_outsider(&mut self) {
+        if may(self, Permission::Write) {
+            return;
+        }
+        if let Some(person) = self.event.actor.account() {
+            self.tell(Effect::Outsider { login: person.login.to_string() });
+        }
     }
 
     /// Ends the decision with nothing done.

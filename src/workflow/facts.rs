@@ -59,6 +59,7 @@ pub fn facts_needed(event: &Event, task: Option<&Task>) -> Vec<Fact> {
             facts.push(Fact::DefaultHead);
         }
         What::PublishDone { .. }
+        | What::PublishHeld { .. }
         | What::PublishRefused { .. }
         | What::StartRefused { .. }
         | What::PolicyChanged
