@@ -55,6 +55,8 @@ pub struct Assignment {
     pub patience: Patience,
     /// Whose name is on its commits.
     pub identity: Identity,
+    /// What each of its commits says it is of.
+    pub trailers: [String; 2],
 }
 
 /// How a life went.
@@ -120,6 +122,8 @@ impl Runtime {
         workspace: &Workspace,
         wires: &mut Wires,
     ) -> Result<Life, String> {
+        let signed = self.workspaces.sign(workspace, &assignment.trailers);
+        signed.map_err(|error| error.to_string())?;
         let folders =
             self.folders(workspace).map_err(|error| format!("the agent's folders: {error}"))?;
         let kind = by_name(&assignment.provider)
@@ -167,7 +171,7 @@ impl Runtime {
         workspace: &Workspace,
     ) -> Result<Option<Sha>, String> {
         let leftovers =
-            format!("Keep what was not committed\n\nLeft by agent {}.", assignment.agent);
+            format!("Keep what was not committed\n\n{}", assignment.trailers.join("\n"));
         let import = Import { commit_leftovers: Some(leftovers) };
         match self.workspaces.import(workspace, &Inside(self.sandbox.clone()), &import).await {
             Ok(imported) => Ok(Some(imported.head)),

@@ -80,7 +80,7 @@ impl Runtime {
     /// # Errors
     /// With the reason why they cannot.
     pub async fn try_layers(&self) -> Result<(), String> {
-        self.workspaces.try_layers(&Inside(Arc::clone(&self.sandbox))).await
+        try_layers(&self.sandbox, &self.workspaces).await
     }
 
     /// Why nothing may start, if so: the outcome of the last test.
@@ -163,6 +163,14 @@ impl Runtime {
         let mount = Mount { host: path, inside: PathBuf::from(CLAUDE), writable: false };
         Ok((vec![CLAUDE.to_owned()], vec![mount]))
     }
+}
+
+/// Looks whether a sandbox can lay workspaces over shared checkouts.
+///
+/// # Errors
+/// With the reason why it cannot.
+pub async fn try_layers(sandbox: &Arc<dyn Sandbox>, workspaces: &Workspaces) -> Result<(), String> {
+    workspaces.try_layers(&Inside(Arc::clone(sandbox))).await
 }
 
 /// The files among a command's words, shown at the same place.

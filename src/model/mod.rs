@@ -32,7 +32,7 @@ pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
-pub use policy::{DeployPolicy, Limits, MergePolicy, Policy, PushPolicy, RolePolicy, Until};
+pub use policy::{DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, RolePolicy, Until};
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,

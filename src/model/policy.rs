@@ -107,6 +107,22 @@ pub struct Limits {
     pub accounts: Vec<String>,
 }
 
+/// How much of what is kept for later stays on this machine's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// What was not used for so many days goes.
+    pub days: u32,
+    /// What was not used for longest goes while all together weighs more than this, in bytes.
+    pub bytes: u64,
+}
+
+impl Default for Keep {
+    /// Two weeks and 20 GiB.
+    fn default() -> Self {
+        Self { days: 14, bytes: 20 << 30 }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {

@@ -237,6 +237,16 @@ pub enum Refusal {
     Submodule(String),
     /// A symbolic link was added or changed.
     Symlink(String),
+    /// A commit is by another author or committer than Baton's own account.
+    ForeignAuthor {
+        /// Which, short.
+        commit: String,
+    },
+    /// A commit does not say which task and agent it is of.
+    NoTrailer {
+        /// Which, short.
+        commit: String,
+    },
     /// The agent committed nothing.
     Nothing,
     /// The branch holds commits that are not Baton's.
@@ -246,6 +256,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether only the form of the commits is wrong, which their coder can put right by itself.
+    #[must_use]
+    pub fn is_of_form(&self) -> bool {
+        matches!(self, Self::ForeignAuthor { .. } | Self::NoTrailer { .. })
+    }
+
     /// Whether it lies in the commits themselves, so that nothing built on them can ever go out.
     #[must_use]
     pub fn is_in_commits(&self) -> bool {
@@ -255,7 +271,9 @@ impl Refusal {
             | Self::TooLarge { .. }
             | Self::Secret { .. }
             | Self::Submodule(_)
-            | Self::Symlink(_) => true,
+            | Self::Symlink(_)
+            | Self::ForeignAuthor { .. }
+            | Self::NoTrailer { .. } => true,
             Self::Nothing | Self::BranchMoved | Self::GitHub(_) => false,
         }
     }

@@ -4,6 +4,7 @@ mod acts;
 mod checks;
 mod comments;
 mod harmless;
+mod pushes;
 mod reasons;
 
 use crate::model::sample::{ended, plan, run, sha, stage};

@@ -244,10 +244,18 @@ impl<'a> Draft<'a> {
         self.s.facts.default_head.clone()
     }
 
-    /// Where work on the code starts: what Baton already made, else the default branch.
+    /// Where work on the code starts: what Baton already made on top of what is on GitHub, else that, else
+    /// the default branch.
     pub fn code_base(&self, task: &Task) -> Option<Sha> {
-        let made = self.s.agents.iter().rev().filter(|agent| agent.stage == StageKey::Code);
-        let newest = made.filter_map(|agent| agent.head.clone()).next();
-        newest.or_else(|| task.head.clone()).or_else(|| self.default_head())
+        let made = self.s.agents.iter().filter(|agent| agent.stage == StageKey::Code);
+        let Some(pushed) = task.head.clone() else {
+            let newest = made.rev().filter_map(|agent| agent.head.clone()).next();
+            return newest.or_else(|| self.default_head());
+        };
+        // Only what was made on top of the pushed head, a person's perhaps, can go out after it.
+        Some(made.fold(pushed, |base, agent| match &agent.head {
+            Some(head) if agent.base == base => head.clone(),
+            Some(_) | None => base,
+        }))
     }
 }

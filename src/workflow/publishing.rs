@@ -194,6 +194,20 @@ pub(super) fn done(mut draft: Draft<'_>, pull: u64, head: &Sha) -> Decision {
     draft.rule("published")
 }
 
+/// Gives the reason back to the coder while there are rounds left: what is on GitHub is where it begins.
+fn make_again(draft: &mut Draft<'_>, refusal: &Refusal) -> bool {
+    let Some(task) = draft.s.task.as_ref().filter(|task| task.state == TaskState::Open) else {
+        return false;
+    };
+    let base = task.head.clone().or_else(|| draft.default_head());
+    let (Some(base), true) = (base, task.rounds < task.max_rounds) else { return false };
+    let coder = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
+    draft.tell(Effect::Rounds { rounds: task.rounds + 1 });
+    let messages = vec![Message::Refused { refusal: refusal.clone() }];
+    draft.start(StageKey::Code, coder, messages, base);
+    true
+}
+
 /// Policy or GitHub does not let the change out.
 pub(super) fn refused(mut draft: Draft<'_>, refusal: &Refusal) -> Decision {
     if draft.s.task.as_ref().is_none_or(|task| task.state.is_final()) {
@@ -205,6 +219,9 @@ pub(super) fn refused(mut draft: Draft<'_>, refusal: &Refusal) -> Decision {
     }
     if refusal.is_in_commits() {
         draft.tell(Effect::Discard);
+    }
+    if refusal.is_of_form() && make_again(&mut draft, refusal) {
+        return draft.rule("push_refused_for_form");
     }
     draft.stage(StageKey::Code, StageState::Failed(FailKind::Commands));
     draft.task(TaskState::Parked(ParkReason::Refused(refusal.clone())));

@@ -114,56 +114,14 @@ impl Workspaces {
     /// # Errors
     /// When a folder cannot be read.
     pub fn list_bases(&self) -> io::Result<Vec<Base>> {
-        let named = self.named_bases()?;
-        let mut bases = Vec::new();
-        for repository in fs::read_dir(self.folder("bases"))? {
-            let repository = repository?;
-            let Some(id) = repository.file_name().to_str().and_then(|name| name.parse().ok())
-            else {
-                continue;
-            };
-            for base in fs::read_dir(repository.path())? {
-                bases.extend(self.read_base(RepositoryId(id), &base?.path(), &named));
-            }
-        }
-        bases.sort_by_key(|base| base.used);
-        Ok(bases)
-    }
-
-    /// One base; none for what is still being made.
-    fn read_base(
-        &self,
-        repository: RepositoryId,
-        folder: &Path,
-        named: &[(WorkspaceKey, PathBuf)],
-    ) -> Option<Base> {
-        let sha = Sha::new(folder.file_name()?.to_str()?).ok()?;
-        let bytes = folder.join("bytes");
-        let users = named.iter().filter(|(_, base)| base == folder).map(|(key, _)| key.clone());
-        Some(Base {
-            repository,
-            sha,
-            bytes: fs::read_to_string(&bytes).ok()?.parse().ok()?,
-            used: fs::metadata(&bytes).ok()?.modified().ok()?,
-            users: users.collect(),
-        })
-    }
-
-    /// Which workspace shows which base.
-    fn named_bases(&self) -> io::Result<Vec<(WorkspaceKey, PathBuf)>> {
-        let bases = self.folder("bases");
-        let named = self.list()?.into_iter().filter_map(|key| {
-            let name = fs::read_to_string(self.workspace_folder(&key).join(NAMED)).ok()?;
-            Some((key, bases.join(name)))
-        });
-        Ok(named.collect())
+        bases_in(&self.settings.data_dir)
     }
 
     /// Takes a base away, unless a workspace began with it meanwhile.
     pub(super) fn drop_base(&self, base: &Base) -> io::Result<bool> {
         let _taking = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.base_folder(base.repository, &base.sha);
-        let used = self.named_bases()?.iter().any(|(_, named)| *named == folder);
+        let used = named_in(&self.settings.data_dir)?.iter().any(|(_, named)| *named == folder);
         if !used {
             self.discard(&folder)?;
         }
@@ -173,6 +131,56 @@ impl Workspaces {
     pub(super) fn base_folder(&self, repository: RepositoryId, sha: &Sha) -> PathBuf {
         self.folder("bases").join(repository.to_string()).join(sha.as_str())
     }
+}
+
+/// All bases in a data folder, the one that was not used for longest first; changes nothing.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn bases_in(data: &Path) -> io::Result<Vec<Base>> {
+    let named = named_in(data)?;
+    let mut bases = Vec::new();
+    for repository in fs::read_dir(data.join("bases"))? {
+        let repository = repository?;
+        let Some(id) = repository.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        for base in fs::read_dir(repository.path())? {
+            bases.extend(read_base(RepositoryId(id), &base?.path(), &named));
+        }
+    }
+    bases.sort_by_key(|base| base.used);
+    Ok(bases)
+}
+
+/// One base; none for what is still being made.
+fn read_base(
+    repository: RepositoryId,
+    folder: &Path,
+    named: &[(WorkspaceKey, PathBuf)],
+) -> Option<Base> {
+    let sha = Sha::new(folder.file_name()?.to_str()?).ok()?;
+    let bytes = folder.join("bytes");
+    let users = named.iter().filter(|(_, base)| base == folder).map(|(key, _)| key.clone());
+    Some(Base {
+        repository,
+        sha,
+        bytes: fs::read_to_string(&bytes).ok()?.parse().ok()?,
+        used: fs::metadata(&bytes).ok()?.modified().ok()?,
+        users: users.collect(),
+    })
+}
+
+/// Which workspace shows which base.
+fn named_in(data: &Path) -> io::Result<Vec<(WorkspaceKey, PathBuf)>> {
+    let mut named = Vec::new();
+    for workspace in fs::read_dir(data.join("workspaces"))? {
+        let workspace = workspace?;
+        let key = workspace.file_name().to_str().and_then(WorkspaceKey::new);
+        let name = fs::read_to_string(workspace.path().join(NAMED)).ok();
+        named.extend(key.zip(name.map(|name| data.join("bases").join(name))));
+    }
+    Ok(named)
 }
 
 /// A folder in which a base is being made; what is left of it goes when that failed.

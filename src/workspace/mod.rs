@@ -13,6 +13,7 @@
 //! [`Inside`]. It knows neither GitHub's API nor policy files; callers are `agent` and `pipeline`.
 
 mod base;
+mod collect;
 mod error;
 mod folder;
 mod git;
@@ -24,9 +25,11 @@ mod push;
 mod read;
 mod refuse;
 mod secrets;
+mod sign;
 mod weight;
 
-pub use base::Base;
+pub use base::{Base, bases_in};
+pub use collect::Collected;
 pub use error::{PushError, WorkspaceError};
 pub use folder::{Account, Settings, WorkspaceKey, Workspaces};
 pub use import::{BoxFuture, Import, Imported, Inside, Stream};
@@ -35,4 +38,5 @@ pub use prepare::{Checkout, Identity, Mount, Workspace};
 pub use push::{Push, Pushed};
 pub use read::{Change, Commit, Mirror};
 pub use refuse::Rules;
+pub use sign::{Signature, trailers};
 pub use weight::weight;

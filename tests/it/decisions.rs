@@ -299,6 +299,38 @@ fn a_person_who_pushes_ends_the_question_about_a_commit_that_is_not_on_top_of_it
 }
 
 #[test]
+fn commits_of_a_wrong_form_go_back_to_their_coder_while_there_are_rounds_left() {
+    let mut play = publishing();
+    play.s.facts = Facts { default_head: Some(sha(1)), ..Facts::default() };
+    let refusal = Refusal::NoTrailer { commit: "abc1234".into() };
+    let refused = What::PublishRefused { refusal: refusal.clone() };
+    let decision = play.happens(Actor::System, refused.clone());
+    assert!(decision.effects.contains(&Effect::Discard));
+    let again = play.s.last_agent(StageKey::Code).unwrap();
+    assert_eq!(
+        (again.inputs.messages.clone(), &again.base),
+        (vec![Message::Refused { refusal }], &sha(1))
+    );
+    play.s.task.as_mut().unwrap().rounds = 3;
+    play.succeeds(StageKey::Code, code_outcome(), Some(sha(4)));
+    play.run_ends(true);
+    play.happens(Actor::System, refused);
+    assert!(matches!(state(&play), TaskState::Parked(ParkReason::Refused(_))));
+}
+
+#[test]
+fn work_goes_on_from_what_a_person_pushed_and_not_over_it() {
+    let mut play = reviewing();
+    play.s.facts = Facts { pull: Some(pull(sha(5))), ..Facts::default() };
+    play.happens(Actor::Person(mara()), What::PullUpdated { head: sha(5) });
+    play.command(Command::Stop);
+    let code = play.s.stages.iter_mut().find(|stage| stage.key == StageKey::Code).unwrap();
+    code.state = StageState::Cancelled;
+    play.command(Command::Resume);
+    assert_eq!(play.s.last_agent(StageKey::Code).unwrap().base, sha(5));
+}
+
+#[test]
 fn words_for_a_parked_task_set_the_coder_to_work_again_for_those_who_may_approve() {
     let mut play = approved();
     play.agent_ends(StageKey::Code, End::TimedOut(Watchdog::Silence), None, None);

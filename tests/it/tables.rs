@@ -115,6 +115,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Secret { path: "c".into() },
         Refusal::Submodule("d".into()),
         Refusal::Symlink("e".into()),
+        Refusal::ForeignAuthor { commit: "abc1234".into() },
+        Refusal::NoTrailer { commit: "abc1234".into() },
         Refusal::Nothing,
         Refusal::BranchMoved,
         Refusal::GitHub("f".into()),

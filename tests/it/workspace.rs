@@ -2,6 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
 
+/// Runs each test both ways: what holds for one holds for the other.
+macro_rules! both_ways {
+    ($($name:ident)*) => {$(
+        mod $name {
+            use super::Way;
+
+            #[tokio::test]
+            async fn laid_over_a_base() {
+                super::$name(Way::Laid).await;
+            }
+
+            #[tokio::test]
+            async fn checked_out() {
+                super::$name(Way::CheckedOut).await;
+            }
+        }
+    )*};
+}
+
+mod bases;
+
 use std::{
     fs, io,
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -77,25 +98,6 @@ enum Way {
     CheckedOut,
 }
 
-/// Runs each test both ways: what holds for one holds for the other.
-macro_rules! both_ways {
-    ($($name:ident)*) => {$(
-        mod $name {
-            use super::Way;
-
-            #[tokio::test]
-            async fn laid_over_a_base() {
-                super::$name(Way::Laid).await;
-            }
-
-            #[tokio::test]
-            async fn checked_out() {
-                super::$name(Way::CheckedOut).await;
-            }
-        }
-    )*};
-}
-
 both_ways! {
     what_an_agent_commits_and_leaves_uncommitted_comes_out_under_its_identity
     the_mirror_is_read_only_for_the_agent_and_a_workspace_belongs_to_it
@@ -164,9 +166,12 @@ impl House {
         sha(&git(&person, &["rev-parse", "HEAD"]))
     }
 
+    fn identity(&self) -> Identity {
+        Identity { name: "Baton \"the\\bot\" B".into(), email: "1+b[bot]@example.test".into() }
+    }
+
     async fn prepare(&self, name: &str) -> Workspace {
-        let identity =
-            Identity { name: "Baton \"the\\bot\" B".into(), email: "1+b[bot]@example.test".into() };
+        let identity = self.identity();
         let branch = Some(BranchName::new("baton/17-fix").unwrap());
         let checkout =
             Checkout { repository: REPOSITORY, base: self.base.clone(), branch, identity };

@@ -24,7 +24,7 @@ use crate::{
     config::{
         Agents, Config, GitHub as GitHubConfig, Grant, Listen, Price, SandboxChoice, Upstream,
     },
-    model::{Environment, Limits, Micros, RepositoryName},
+    model::{Environment, Keep, Limits, Micros, RepositoryName},
 };
 
 /// The account that the sample repository belongs to.
@@ -145,6 +145,7 @@ impl Recipe {
             listen: Listen { public: ANYWHERE, admin: ANYWHERE },
             agents: self.agents(&models, model_key, &program),
             limits: Limits { accounts: vec![OWNER.to_owned()], ..Limits::default() },
+            keep: Keep::default(),
             grants: vec![grant(&host, deploy_token)?],
         };
         Ok(World { github, models, host, config, clock: self.clock })
