@@ -110,37 +110,47 @@ async fn main() {
     workspaces.prepare(&key("first"), &checkout).await.expect("a workspace");
     let making = begun.elapsed();
 
-    let (mut plain, mut laid, mut ready, mut status) = (vec![], vec![], vec![], vec![]);
+    // The same folder without a trial: its workspaces are checked out in full.
+    let in_full = Workspaces::new(Settings::new(folder.path().join("data"), account));
+    let in_full = in_full.expect("a data folder");
+    let full = in_full.prepare(&key("full"), &checkout).await.expect("a workspace");
+
+    const LOOK: &str = "test -s d7/f7; ls d9 > /dev/null";
+    let (mut plain, mut made, mut look, mut first) = (vec![], vec![], vec![], vec![]);
+    let mut status = vec![];
     for round in 0..ROUNDS {
         let begun = Instant::now();
         let tree = folder.path().join(format!("plain-{round}")).display().to_string();
         git(&person, &["worktree", "add", "--quiet", "--detach", &tree, base.as_str()]);
         plain.push(begun.elapsed());
         let begun = Instant::now();
+        first_look(&*sandbox, &full, LOOK).await;
+        look.push(begun.elapsed());
+        let begun = Instant::now();
         let name = key(&format!("agent-{round}"));
         let workspace = workspaces.prepare(&name, &checkout).await.expect("a workspace");
-        laid.push(begun.elapsed());
-        first_look(&*sandbox, &workspace, "test -s d7/f7; ls d9 > /dev/null").await;
-        ready.push(begun.elapsed());
+        made.push(begun.elapsed());
+        let begun = Instant::now();
+        first_look(&*sandbox, &workspace, LOOK).await;
+        first.push(begun.elapsed());
         let begun = Instant::now();
         first_look(&*sandbox, &workspace, "test -z \"$(git status --porcelain)\"").await;
         status.push(begun.elapsed());
     }
-    let (plain, laid, ready) = (median(plain), median(laid), median(ready));
-    let part = |time: Duration| time.as_secs_f64() / plain.as_secs_f64();
+    let [plain, made, look, first, status] = [plain, made, look, first, status].map(median);
+    // Every sandbox takes its time to start; what laying costs is what this one takes longer.
+    let ready = made + first.saturating_sub(look);
+    let line = |what: &str, time: Duration| {
+        let part = time.as_secs_f64() / plain.as_secs_f64();
+        println!("{what:<44} {:>8.1} ms  {part:.3} ×", time.as_secs_f64() * 1e3);
+    };
     println!("{} files, median of {ROUNDS} rounds in turns", FOLDERS * FILES);
-    println!("git worktree add               {:>8.1} ms", plain.as_secs_f64() * 1e3);
-    println!("first workspace of a commit    {:>8.1} ms", making.as_secs_f64() * 1e3);
-    println!(
-        "workspace made                 {:>8.1} ms  {:.3} ×",
-        laid.as_secs_f64() * 1e3,
-        part(laid)
-    );
-    println!(
-        "  and a program has looked in  {:>8.1} ms  {:.3} ×",
-        ready.as_secs_f64() * 1e3,
-        part(ready)
-    );
-    println!("first git status, with sandbox {:>8.1} ms", median(status).as_secs_f64() * 1e3);
-    assert!(part(ready) <= 0.1, "a workspace takes more than a tenth of a worktree's time");
+    line("git worktree add", plain);
+    line("first workspace of a commit", making);
+    line("workspace laid over it", made);
+    line("a program looks in, checked out in full", look);
+    line("a program looks in, laid over", first);
+    line("ready: laid, and what looking in takes more", ready);
+    line("first git status, with its sandbox", status);
+    assert!(ready * 10 <= plain, "a workspace takes more than a tenth of a worktree's time");
 }
