@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Note, Order, Runtime, Stream, Wires, inside::mount, runtime::SEARCH_PATH};
+use super::{
+    Note, Order, Runtime, Stream, Wires, inside::mount, inside::overlays, runtime::SEARCH_PATH,
+};
 use crate::{
     model::{CommandResult, RepositoryId, RunState, Sha, Untrusted},
     sandbox::{Exit, HOME, Mount, Network, Output, Running, Spec},
@@ -50,7 +52,8 @@ impl Runtime {
         let mut results = Vec::new();
         let mut state = None;
         for command in &errand.commands {
-            let spec = self.command_spec(errand, command, &mounts, &workspace.tree);
+            let mut spec = self.command_spec(errand, command, &mounts, &workspace.tree);
+            spec.overlays = overlays(&workspace);
             match self.one(spec, command, errand.limit, &mut wires).await {
                 Ok(result) => {
                     let passed = result.exit == Some(0);

@@ -55,6 +55,8 @@ pub struct Assignment {
     pub patience: Patience,
     /// Whose name is on its commits.
     pub identity: Identity,
+    /// What each of its commits says it is of; empty where nobody asks.
+    pub trailers: Vec<String>,
 }
 
 /// How a life went.
@@ -120,6 +122,10 @@ impl Runtime {
         workspace: &Workspace,
         wires: &mut Wires,
     ) -> Result<Life, String> {
+        if !assignment.trailers.is_empty() {
+            let signed = self.workspaces.sign(workspace, &assignment.trailers);
+            signed.map_err(|error| error.to_string())?;
+        }
         let folders =
             self.folders(workspace).map_err(|error| format!("the agent's folders: {error}"))?;
         let kind = by_name(&assignment.provider)
@@ -165,7 +171,7 @@ impl Runtime {
         workspace: &Workspace,
     ) -> Result<Option<Sha>, String> {
         let leftovers =
-            format!("Keep what was not committed\n\nLeft by agent {}.", assignment.agent);
+            format!("Keep what was not committed\n\n{}", assignment.trailers.join("\n"));
         let import = Import { commit_leftovers: Some(leftovers) };
         match self.workspaces.import(workspace, &Inside(self.sandbox.clone()), &import).await {
             Ok(imported) => Ok(Some(imported.head)),
@@ -227,6 +233,7 @@ impl Runtime {
         spec.env = command.environment.clone();
         spec.workdir = workspace.tree.clone();
         spec.mounts = mounts;
+        spec.overlays = super::inside::overlays(workspace);
         spec.gateway = Some(self.gateway(assignment.agent.0));
         spec.network = Network::None;
         Ok(spec)

@@ -17,5 +17,5 @@ pub use commands::Errand;
 pub use life::{Assignment, Life};
 pub use orders::{Note, Order, Stream, Wires};
 pub use prompt::{Prompts, Rendered};
-pub use runtime::{Programs, Runtime};
+pub use runtime::{Programs, Runtime, try_layers};
 pub use session::Patience;

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use super::inside::Inside;
 use crate::{
     model::Timestamp,
     sandbox::{Gateway, Kind, Mount, Owner, Sandbox, own},
@@ -65,7 +66,21 @@ impl Runtime {
     pub async fn test(&self) -> Option<String> {
         let found = self.sandbox.self_test().await.err().map(|error| error.to_string());
         *self.remedy.write().unwrap_or_else(PoisonError::into_inner) = found.clone();
+        if found.is_none()
+            && let Err(reason) = self.try_layers().await
+        {
+            tracing::warn!(%reason, "every workspace is checked out in full: no overlay can be mounted");
+        }
         found
+    }
+
+    /// Looks whether workspaces can be laid over shared checkouts; until it has, they are checked out
+    /// one by one.
+    ///
+    /// # Errors
+    /// With the reason why they cannot.
+    pub async fn try_layers(&self) -> Result<(), String> {
+        try_layers(&self.sandbox, &self.workspaces).await
     }
 
     /// Why nothing may start, if so: the outcome of the last test.
@@ -148,6 +163,14 @@ impl Runtime {
         let mount = Mount { host: path, inside: PathBuf::from(CLAUDE), writable: false };
         Ok((vec![CLAUDE.to_owned()], vec![mount]))
     }
+}
+
+/// Looks whether a sandbox can lay workspaces over shared checkouts.
+///
+/// # Errors
+/// With the reason why it cannot.
+pub async fn try_layers(sandbox: &Arc<dyn Sandbox>, workspaces: &Workspaces) -> Result<(), String> {
+    workspaces.try_layers(&Inside(Arc::clone(sandbox))).await
 }
 
 /// The files among a command's words, shown at the same place.

@@ -69,6 +69,7 @@ pub(super) async fn build(
         provider: config.agents.provider.clone(),
         model: config.agents.model.clone(),
         limits,
+        keep: config.keep,
         grants: config.grants.iter().map(grant).collect(),
         secrets: secrets.clone(),
         node,
@@ -155,6 +156,13 @@ pub(super) fn sandbox(
     })
 }
 
+/// Mirrors and worktrees, given to the account that sandboxes have.
+pub(super) fn workspaces(data: &Path) -> std::io::Result<Workspaces> {
+    let Owner { uid, gid } = Owner::default();
+    let account = rustix::process::geteuid().is_root().then_some(Account { uid, gid });
+    Workspaces::new(crate::workspace::Settings::new(data.to_owned(), account))
+}
+
 /// Where and how agents run; nothing is started yet.
 pub(super) fn runtime(
     agents: &Agents,
@@ -165,8 +173,7 @@ pub(super) fn runtime(
     let is_root = rustix::process::geteuid().is_root();
     let owner = Owner::default();
     let sandbox = sandbox(agents, bridge, data)?;
-    let account = is_root.then_some(Account { uid: owner.uid, gid: owner.gid });
-    let workspaces = Workspaces::new(crate::workspace::Settings::new(data.to_owned(), account))?;
+    let workspaces = workspaces(data)?;
     let claude = agents.claude.clone().or_else(installed_claude);
     let programs = Programs {
         claude: claude.map(|path| reachable(&path, data)).transpose()?,

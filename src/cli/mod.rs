@@ -5,6 +5,7 @@ mod costs;
 mod database;
 pub mod demo;
 mod doctor;
+pub mod layers;
 mod logs;
 mod migrate;
 mod output;

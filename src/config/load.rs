@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Agents, GitHub, Grant, Listen, Mistakes, Source, deploy, limits};
-use crate::model::Limits;
+use super::{Agents, GitHub, Grant, Listen, Mistakes, Source, deploy, keep, limits};
+use crate::model::{Keep, Limits};
 
 /// Everything that the operator sets.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Config {
     pub agents: Agents,
     /// What no repository can raise.
     pub limits: Limits,
+    /// How much is kept on the disk.
+    pub keep: Keep,
     /// Who may deploy where.
     pub grants: Vec<Grant>,
 }
@@ -48,6 +50,7 @@ impl Config {
             listen: Listen::read(&mut source),
             agents: Agents::read(&mut source),
             limits: limits::read(&mut source),
+            keep: keep::read(&mut source),
             grants: deploy::read(&mut source),
         };
         source.finish()?;

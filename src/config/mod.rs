@@ -7,6 +7,7 @@ mod agents;
 mod deploy;
 mod files;
 mod github;
+mod keep;
 mod limits;
 mod listen;
 mod load;

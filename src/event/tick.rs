@@ -2,13 +2,13 @@
 
 use super::verdict::IgnoreReason;
 
-/// The kind that the marker of a comment by which Baton asks has.
-const ASKING: &str = "asking";
+/// The kinds that the marker of a comment by which Baton asks has: for a plan, and for a push.
+const ASKING: [&str; 2] = ["asking", "asking_push"];
 
 /// The fewest digits that name a plan.
 const FEWEST_DIGITS: usize = 6;
 
-/// Gives the hash of the approved plan, or its beginning, in lower case.
+/// Gives the hash of the approved plan or commit, or its beginning, in lower case.
 ///
 /// It stands in the marker with which the comment begins
 /// (`<!-- baton:asking {"task":7,"subject":"1","plan":"…"} -->`), or else in the ticked line as
@@ -17,7 +17,8 @@ pub(super) fn approved(name: &str, before: &str, after: &str) -> Result<String, 
     let (before, after) = (before.replace('\r', ""), after.replace('\r', ""));
     let line = ticked_line(before.trim_end(), after.trim_end()).ok_or(IgnoreReason::NotATick)?;
     let marker = asking_marker(name, &before).ok_or(IgnoreReason::NotAsking)?;
-    let hash = marker.plan.as_deref().and_then(hash).or_else(|| hash_in_line(line));
+    let marked = marker.plan.or(marker.sha);
+    let hash = marked.as_deref().and_then(hash).or_else(|| hash_in_line(line));
     hash.ok_or(IgnoreReason::TickWithoutHash)
 }
 
@@ -25,13 +26,14 @@ pub(super) fn approved(name: &str, before: &str, after: &str) -> Result<String, 
 #[derive(serde::Deserialize)]
 struct Marker {
     plan: Option<String>,
+    sha: Option<String>,
 }
 
 /// Reads the marker at the start of an asking comment; one further down is a quotation.
 fn asking_marker(name: &str, text: &str) -> Option<Marker> {
     let inside = text.trim_start().strip_prefix("<!-- ")?.split_once(" -->")?.0;
     let (kind, data) = inside.strip_prefix(name)?.strip_prefix(':')?.split_once(' ')?;
-    if kind != ASKING {
+    if !ASKING.contains(&kind) {
         return None;
     }
     serde_json::from_str(data).ok()
@@ -130,6 +132,14 @@ mod tests {
         let asked = ASKED.replace("\"1\"}", &format!("\"1\",\"plan\":\"{whole}\"}}"));
         let edited = asked.replace("[ ]", "[X]");
         assert_eq!(approved("baton", &asked, &edited), Ok(whole));
+    }
+
+    #[test]
+    fn the_tick_of_a_push_names_its_commit() {
+        let sha = "c41d09a".to_owned() + &"1".repeat(33);
+        let marker = format!("<!-- baton:asking_push {{\"task\":3,\"sha\":\"{sha}\"}} -->");
+        let asked = format!("{marker}\n- [ ] **Push this commit** (`c41d09a11111`)");
+        assert_eq!(approved("baton", &asked, &asked.replace("[ ]", "[x]")), Ok(sha));
     }
 
     #[test]

@@ -141,6 +141,11 @@ pub enum NotHere {
         /// The newest plan's, short.
         current: String,
     },
+    /// No plan waits, and the commit is not the one that waits, or was not named well enough.
+    OtherCommit {
+        /// The one that waits, by the digits that an approval has to name.
+        current: String,
+    },
     /// Baton is at it already.
     Busy,
     /// Nothing is open that could be fixed.

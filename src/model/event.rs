@@ -196,6 +196,11 @@ pub enum What {
         /// The pushed commit.
         head: Sha,
     },
+    /// Nothing speaks against the agent's commit, but a person has to let it out.
+    PublishHeld {
+        /// The commit.
+        head: Sha,
+    },
     /// Policy or GitHub does not let the agent's commit out.
     PublishRefused {
         /// Why.
@@ -271,6 +276,7 @@ impl What {
             Self::AgentFinished { .. } => "agent.finished",
             Self::CommandsFinished { .. } => "commands.finished",
             Self::PublishDone { .. } => "publish.done",
+            Self::PublishHeld { .. } => "publish.held",
             Self::PublishRefused { .. } => "publish.refused",
             Self::StartRefused { .. } => "start.refused",
         }

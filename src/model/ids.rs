@@ -199,6 +199,13 @@ impl Sha {
     pub fn short(&self) -> &str {
         &self.0[..7]
     }
+
+    /// The first twelve digits: what an approval has to name, as fewer could be met by a commit that was
+    /// made for it.
+    #[must_use]
+    pub fn named(&self) -> &str {
+        &self.0[..12]
+    }
 }
 
 impl PlanHash {

@@ -5,6 +5,7 @@
 
 mod act;
 mod agent;
+mod approval;
 mod command;
 mod event;
 mod ids;
@@ -22,6 +23,7 @@ mod text;
 
 pub use act::{Act, NotHere, Reaction, Reply};
 pub use agent::{AgentEvent, Inputs, Message, TodoItem, TodoState, TokenUsage};
+pub use approval::{Approval, Approved, Difference};
 pub use command::{Command, Form};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
 pub use ids::*;
@@ -31,16 +33,16 @@ pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
-pub use policy::{DeployPolicy, Limits, MergePolicy, Policy, RolePolicy, Until};
+pub use policy::{DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, RolePolicy, Until};
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,
 };
 pub use role::Role;
 pub use situation::{
-    Agent, Approval, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState,
-    InputComment, IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation,
-    Stage, Task, TaskInput, TaskOrigin,
+    Agent, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState, InputComment,
+    IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation, Stage, Task,
+    TaskInput, TaskOrigin,
 };
 pub use state::{
     AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,

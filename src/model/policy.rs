@@ -28,6 +28,16 @@ pub enum MergePolicy {
     Person,
 }
 
+/// When an agent's commits go to GitHub. A pushed branch is code that CI runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PushPolicy {
+    /// As soon as the repository's tests have passed.
+    AtOnce,
+    /// Once somebody with write access has approved that very commit.
+    AfterApproval,
+}
+
 /// `.github/baton.yml`, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -39,6 +49,9 @@ pub struct Policy {
     pub merge: MergePolicy,
     /// Evidence that a change works: shell commands that Baton runs in the sandbox.
     pub test: Vec<String>,
+    /// When a change is pushed; where nothing is said, it depends on who wrote the words that went into it.
+    #[serde(default)]
+    pub push: Option<PushPolicy>,
     /// How it is deployed, if at all.
     pub deploy: Option<DeployPolicy>,
     /// Evidence that the deployed program works: shell commands that Baton runs with network.
@@ -94,6 +107,22 @@ pub struct Limits {
     pub accounts: Vec<String>,
 }
 
+/// How much of what is kept for later stays on this machine's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// What was not used for so many days goes.
+    pub days: u32,
+    /// What was not used for longest goes while all together weighs more than this, in bytes.
+    pub bytes: u64,
+}
+
+impl Default for Keep {
+    /// Two weeks and 20 GiB.
+    fn default() -> Self {
+        Self { days: 14, bytes: 20 << 30 }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -101,6 +130,7 @@ impl Default for Policy {
             approve_plan: true,
             merge: MergePolicy::Person,
             test: Vec::new(),
+            push: None,
             deploy: None,
             verify: Vec::new(),
             protected: vec![".github/**".to_owned()],

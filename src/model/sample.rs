@@ -178,6 +178,7 @@ pub fn situation() -> Situation {
         deployments: vec![],
         asked: vec![],
         tail: None,
+        difference: None,
         server: Server {
             paused: None,
             no_sandbox: None,
@@ -206,6 +207,7 @@ fn task() -> Task {
             body: "`curl -H 'Range: bytes=500-'` returns one byte too few.".into(),
             author: "tom".to_owned(),
             comments: vec![],
+            outsiders: vec![],
         },
         input_hash: InputHash::new("1".repeat(64)).expect("hexadecimal"),
         rounds: 0,

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorId, AgentId, AgentState, BranchName, CommandRunId, CommentId, DeploymentId,
-    DeploymentState, Environment, InputHash, Inputs, InstallationId, Limits, Login, Micros,
-    Outcome, Permission, Person, PlanHash, PlanOutcome, Policy, RepositoryId, RepositoryName, Role,
-    SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp,
-    TodoItem, Untrusted,
+    ActorId, AgentId, AgentState, Approval, Approved, BranchName, CommandRunId, CommentId,
+    DeploymentId, DeploymentState, Difference, Environment, InputHash, Inputs, InstallationId,
+    Limits, Login, Micros, Outcome, Permission, Person, PlanHash, PlanOutcome, Policy,
+    RepositoryId, RepositoryName, Role, SessionId, Severity, Sha, StageId, StageKey, StageState,
+    Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
 };
 
 /// Rows and facts, complete and of one moment.
@@ -43,6 +43,8 @@ pub struct Situation {
     pub asked: Vec<(u32, CommentId)>,
     /// The last things that an agent did, one a line; only where its check is to be said.
     pub tail: Option<(AgentId, Vec<Untrusted>)>,
+    /// What the commit that waits for a push changes; only where it is to be said.
+    pub difference: Option<Difference>,
     /// What the server is like.
     pub server: Server,
     /// What GitHub said just now.
@@ -134,6 +136,9 @@ pub struct TaskInput {
     pub author: String,
     /// Comments by people with triage or more.
     pub comments: Vec<InputComment>,
+    /// Who of those whose words agents got had no write access at that moment, by login.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outsiders: Vec<String>,
 }
 
 /// One comment among the inputs.
@@ -173,19 +178,6 @@ pub struct Plan {
     pub input_hash: InputHash,
     /// The plan.
     pub body: PlanOutcome,
-}
-
-/// Somebody opened a gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
-    /// What exactly they approved.
-    pub plan: PlanHash,
-    /// Who.
-    pub actor: Person,
-    /// What they were allowed, at that moment.
-    pub permission: Permission,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// A remark that lives through rounds.
@@ -472,7 +464,15 @@ impl Situation {
     #[must_use]
     pub fn approval(&self) -> Option<&Approval> {
         let plan = self.plan()?;
-        self.approvals.iter().find(|approval| approval.plan == plan.hash)
+        let of = Approved::Plan(plan.hash.clone());
+        self.approvals.iter().find(|approval| approval.of == of)
+    }
+
+    /// The approval to push this very commit, if somebody gave it.
+    #[must_use]
+    pub fn push_approval(&self, head: &Sha) -> Option<&Approval> {
+        let of = Approved::Push(head.clone());
+        self.approvals.iter().find(|approval| approval.of == of)
     }
 }
 

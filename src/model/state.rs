@@ -128,6 +128,8 @@ impl TaskState {
 pub enum WaitFor {
     /// Somebody to approve this plan.
     PlanApproval(PlanHash),
+    /// Somebody to let this commit be pushed.
+    PushApproval(Sha),
     /// Somebody to merge this head.
     Merge(Sha),
 }
@@ -186,6 +188,16 @@ pub enum Refusal {
     Submodule(String),
     /// A symbolic link was added or changed.
     Symlink(String),
+    /// A commit is by another author or committer than Baton's own account.
+    ForeignAuthor {
+        /// Which, short.
+        commit: String,
+    },
+    /// A commit does not say which task and agent it is of.
+    NoTrailer {
+        /// Which, short.
+        commit: String,
+    },
     /// The agent committed nothing.
     Nothing,
     /// The branch holds commits that are not Baton's.
@@ -195,6 +207,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether only the form of the commits is wrong, which their coder can put right by itself.
+    #[must_use]
+    pub fn is_of_form(&self) -> bool {
+        matches!(self, Self::ForeignAuthor { .. } | Self::NoTrailer { .. })
+    }
+
     /// Whether it lies in the commits themselves, so that nothing built on them can ever go out.
     #[must_use]
     pub fn is_in_commits(&self) -> bool {
@@ -204,7 +222,9 @@ impl Refusal {
             | Self::TooLarge { .. }
             | Self::Secret { .. }
             | Self::Submodule(_)
-            | Self::Symlink(_) => true,
+            | Self::Symlink(_)
+            | Self::ForeignAuthor { .. }
+            | Self::NoTrailer { .. } => true,
             Self::Nothing | Self::BranchMoved | Self::GitHub(_) => false,
         }
     }
@@ -260,13 +280,17 @@ impl StageState {
     }
 
     /// Takes the next state. Only what has a result may pass, and only what an agent or the
-    /// repository's commands brought forth may be published; everything else can begin at any time.
+    /// repository's commands brought forth may be published, or the very commit that was asked for;
+    /// everything else can begin at any time.
     ///
     /// # Errors
     /// When nothing was at work whose result the next state would be.
     pub fn to(self, next: Self) -> Result<Self, InvalidTransition> {
         let legal = match (&self, &next) {
             (Self::Running(_) | Self::Commands(_), Self::Publishing { .. }) => true,
+            (Self::Waiting(WaitFor::PushApproval(asked)), Self::Publishing { head, .. }) => {
+                asked == head
+            }
             (_, Self::Publishing { .. }) => false,
             (from, Self::Passed) => {
                 from.is_active() || matches!(from, Self::Waiting(_) | Self::Passed)

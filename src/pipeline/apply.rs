@@ -86,6 +86,12 @@ impl<'a> Apply<'a> {
                 let id = task.id;
                 approvals::kill_all(&mut *tx, id, self.now).await?;
             }
+            Effect::Outsider { login } => {
+                let outsiders = &mut self.task()?.input.outsiders;
+                if !outsiders.contains(login) {
+                    outsiders.push(login.clone());
+                }
+            }
             Effect::Rounds { rounds } => self.task()?.rounds = *rounds,
             Effect::Pull { number, head } => self.pull(tx, *number, head).await?,
             Effect::Merged { commit } => self.task()?.merged = Some(commit.clone()),
@@ -202,6 +208,7 @@ impl<'a> Apply<'a> {
         task.pull = Some(number);
         task.head = Some(head.clone());
         let id = task.id;
+        approvals::kill_pushes_but(&mut *tx, id, Some(head), self.now).await?;
         task_refs::insert(&mut *tx, repository, RefKind::Pull, &number.to_string(), id).await?;
         task_refs::insert(&mut *tx, repository, RefKind::Sha, head.as_str(), id).await?;
         Ok(())
@@ -242,6 +249,10 @@ impl<'a> Apply<'a> {
         base: &Sha,
     ) -> Result<(), Failure> {
         let task = self.task()?.id;
+        if key == StageKey::Code {
+            // The coder makes another head: what was approved was the one before.
+            approvals::kill_pushes_but(&mut *tx, task, None, self.now).await?;
+        }
         let stage = self.stage(tx, key, StageState::Blocked, None).await?;
         let role = self.situation.policy.roles.get(&key.role());
         let server = &self.situation.server;

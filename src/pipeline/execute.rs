@@ -20,7 +20,7 @@ use crate::{
         StageKey, Stop, Subject, Sweep, TaskId, TodoItem, Untrusted, What,
     },
     queue::{self, Claimed},
-    workspace::Identity,
+    workspace::{Identity, trailers},
 };
 
 /// How often a running agent's row is looked at and written.
@@ -126,7 +126,6 @@ async fn assignment(
         silence: parts.settings.minute * rendered.silence_minutes,
         linger: LINGER,
     };
-    let slug = &parts.identity.slug;
     Ok(Assignment {
         agent: agent.id,
         role: agent.role,
@@ -139,11 +138,18 @@ async fn assignment(
         base: agent.base.clone(),
         token,
         patience,
-        identity: Identity {
-            name: format!("{slug}[bot]"),
-            email: format!("{}+{slug}[bot]@users.noreply.github.com", parts.identity.bot),
-        },
+        identity: identity(parts),
+        trailers: trailers(situation.task.as_ref().map_or(0, |task| task.id.0), agent.id.0).into(),
     })
+}
+
+/// Who makes commits: the App's own account, as GitHub shows it.
+pub(super) fn identity(parts: &Parts) -> Identity {
+    let slug = &parts.identity.slug;
+    Identity {
+        name: format!("{slug}[bot]"),
+        email: format!("{}+{slug}[bot]@users.noreply.github.com", parts.identity.bot),
+    }
 }
 
 /// A token that only this agent and the gateway know; the database has its hash.

@@ -101,6 +101,7 @@ fn may_begin(what: &What) -> bool {
         | What::AgentFinished { .. }
         | What::CommandsFinished { .. }
         | What::PublishDone { .. }
+        | What::PublishHeld { .. }
         | What::PublishRefused { .. }
         | What::StartRefused { .. } => false,
     }

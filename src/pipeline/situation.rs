@@ -57,6 +57,7 @@ pub(super) async fn load(
         deployments: Vec::new(),
         asked: Vec::new(),
         tail: None,
+        difference: None,
         server,
         facts,
     };

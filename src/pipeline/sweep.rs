@@ -227,8 +227,25 @@ async fn retention(parts: &Parts) -> Result<Wake, Failure> {
     for table in Partitioned::ALL {
         partitions::drop_before(&parts.pool, table, now - KEEP_DETAILS).await?;
     }
+    collect(parts).await?;
     while deliveries::delete_before(&parts.pool, now - KEEP_DELIVERIES, 1000).await? == 1000 {}
     Ok(Wake::none())
+}
+
+/// Takes base checkouts away that are not worth their room.
+async fn collect(parts: &Parts) -> Result<(), Failure> {
+    let (workspaces, keep) = (parts.runtime.workspaces.clone(), parts.settings.keep);
+    let now = parts.clock.now().into();
+    let collected = tokio::task::spawn_blocking(move || workspaces.collect(&keep, now)).await;
+    match collected.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+        Ok(collected) if collected.bases > 0 => {
+            let (bases, bytes) = (collected.bases, collected.bytes);
+            tracing::info!(bases, bytes, "took base checkouts away");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "base checkouts could not be looked at"),
+    }
+    Ok(())
 }
 
 fn job(job: Job, dedup: Option<String>, run_at: Timestamp) -> NewJob {

@@ -9,6 +9,7 @@
 //! obvious thing to do. Text that somebody else wrote goes through [`quote`].
 
 mod asking;
+mod asking_push;
 mod audit;
 mod check;
 mod closing;

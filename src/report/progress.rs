@@ -5,6 +5,7 @@ use crate::model::{
     StageState, Task, TaskOrigin, TaskState, Until, Untrusted, WaitFor,
 };
 
+use super::asking_push;
 use super::commands::{in_a_line, typed};
 use super::evidence::folded;
 use super::figures::{count, spent, split};
@@ -35,6 +36,9 @@ pub fn headline(situation: &Situation, task: &Task) -> String {
         TaskState::Open => format!("{}. Nothing for you to do", at_work(situation, task)),
         TaskState::Waiting(WaitFor::PlanApproval(_)) => {
             format!("the plan is ready, waiting for {}", who_acts(situation))
+        }
+        TaskState::Waiting(WaitFor::PushApproval(_)) => {
+            format!("the change is ready to be pushed, waiting for {}", who_acts(situation))
         }
         TaskState::Waiting(WaitFor::Merge(_)) => {
             format!(
@@ -144,6 +148,12 @@ fn body(situation: &Situation, task: &Task) -> Vec<String> {
     match &task.state {
         TaskState::Open => vec![notes(situation), checklist(situation), plan_folded(situation)],
         TaskState::Waiting(WaitFor::PlanApproval(_)) => waiting_plan(situation),
+        TaskState::Waiting(WaitFor::PushApproval(head)) => {
+            let kept = format!("Commit `{}` is kept here, nothing of it was pushed.", head.short());
+            let why = asking_push::why(situation, task);
+            let steps = [checklist(situation), asking_push::act(situation)];
+            [vec![kept, why], steps.into(), vec![plan_folded(situation)]].concat()
+        }
         TaskState::Waiting(WaitFor::Merge(_)) => {
             let words = latest_words(situation);
             vec![words, open_findings(situation), checklist(situation), plan_folded(situation)]
@@ -286,6 +296,7 @@ fn footer(situation: &Situation, task: &Task) -> String {
             let split = if split.is_empty() { split } else { format!(" ({split})") };
             format!("{money}{split}{commands}")
         }
+        TaskState::Waiting(WaitFor::PushApproval(_)) => money,
         TaskState::Open | TaskState::Waiting(WaitFor::Merge(_)) => format!("{money}{commands}"),
     };
     format!("<sub>{said}</sub>")

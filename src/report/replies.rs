@@ -58,6 +58,12 @@ fn not_here(situation: &Situation, command: &str, why: &NotHere) -> String {
                 "That is not the newest plan, nothing was approved. The newest is `{current}`: read it, then {approve}."
             );
         }
+        NotHere::OtherCommit { current } => {
+            let approve = typed(situation, &format!("approve {current}"));
+            return format!(
+                "That is not the commit that waits, nothing was pushed. `{current}` waits: read what it changes, then {approve}."
+            );
+        }
         NotHere::Busy => "Baton is at it already".to_owned(),
         NotHere::NothingToFix => "no finding of Baton's own pull request is left to fix".to_owned(),
         NotHere::NothingToResume => "nothing was stopped or parked".to_owned(),

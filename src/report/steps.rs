@@ -126,11 +126,10 @@ fn has_stopped(situation: &Situation) -> bool {
 fn waiting(key: StageKey) -> String {
     match key {
         StageKey::Plan => "waits for approval".to_owned(),
-        StageKey::Code
-        | StageKey::Review
-        | StageKey::Deploy
-        | StageKey::Verify
-        | StageKey::Audit => "waits for a person".to_owned(),
+        StageKey::Code => "waits for approval to be pushed".to_owned(),
+        StageKey::Review | StageKey::Deploy | StageKey::Verify | StageKey::Audit => {
+            "waits for a person".to_owned()
+        }
     }
 }
 
@@ -193,9 +192,11 @@ fn passed(situation: &Situation, key: StageKey) -> String {
         },
         StageKey::Code => {
             let head = situation.task.as_ref().and_then(|task| task.head.as_ref());
+            let by = head.and_then(|head| situation.push_approval(head));
+            let by = by.map(|approval| format!("let out by {}", approval.actor.login));
             let head = head.map(|head| format!("`{}`", head.short()));
             let tests = newest(situation, RunKind::Test);
-            head.into_iter().chain(tests).collect::<Vec<_>>().join(", ")
+            head.into_iter().chain(by).chain(tests).collect::<Vec<_>>().join(", ")
         }
         StageKey::Review => review_passed(situation),
         StageKey::Deploy => match &situation.policy.deploy {

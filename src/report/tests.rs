@@ -4,6 +4,7 @@ mod acts;
 mod checks;
 mod comments;
 mod harmless;
+mod pushes;
 mod reasons;
 
 use crate::model::sample::{ended, plan, run, sha, stage};
@@ -50,7 +51,7 @@ fn planned() -> Situation {
 fn coding() -> Situation {
     let mut situation = planned();
     situation.approvals.push(Approval {
-        plan: plan().hash,
+        of: crate::model::Approved::Plan(plan().hash),
         actor: sample::mara(),
         permission: Permission::Write,
         at: sample::at("14:00"),

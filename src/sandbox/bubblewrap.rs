@@ -17,6 +17,7 @@ use std::{
 use super::{
     BoxFuture, Gateway, HOME, Kind, Network, Owner, Running, Sandbox, SandboxError, Spec,
     bridge::{Bridge, SOCKET},
+    layers::Layers,
     self_test, spawner,
 };
 
@@ -108,8 +109,8 @@ impl Bubblewrap {
     }
 
     fn command(&self, spec: &Spec) -> Command {
-        let mut command = Command::new(&self.settings.program);
-        command.args(self.arguments(spec)).env_clear().current_dir("/");
+        let mut command = self.program(spec);
+        command.env_clear().current_dir("/");
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
@@ -117,6 +118,22 @@ impl Bubblewrap {
             // Supplementary groups go too: std drops them with a uid when it is root.
             command.uid(self.settings.owner.uid).gid(self.settings.owner.gid);
         }
+        command
+    }
+
+    /// Bubblewrap itself, or what becomes bubblewrap once the overlays are there.
+    fn program(&self, spec: &Spec) -> Command {
+        let bubblewrap = self.arguments(spec);
+        if spec.overlays.is_empty() {
+            let mut command = Command::new(&self.settings.program);
+            command.args(bubblewrap);
+            return command;
+        }
+        let mut argv = vec![self.settings.program.clone().into_os_string()];
+        argv.extend(bubblewrap);
+        let layers = Layers { overlays: spec.overlays.clone(), argv };
+        let mut command = Command::new(&self.settings.bridge);
+        command.args(layers.arguments());
         command
     }
 

@@ -91,6 +91,10 @@ impl Sandbox for Host {
                 let what = format!("{path} cannot be somewhere else on the bare machine");
                 return Err(SandboxError::InvalidSpec(what));
             }
+            if !spec.overlays.is_empty() {
+                let what = "the bare machine lays no folder over another".to_owned();
+                return Err(SandboxError::InvalidSpec(what));
+            }
             let generations = u8::from(self.has_namespace);
             Ok(spawner::spawn(self.command(&spec), generations, &spec.env).await?)
         })

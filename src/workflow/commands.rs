@@ -1,16 +1,16 @@
 //! What people tell Baton to do.
 
 use crate::model::{
-    AgentId, AgentState, Approval, Command, Form, Message, NotHere, ParkReason, Permission, Plan,
-    Reaction, Reply, StageKey, StageState, Stop, Subject, Task, TaskOrigin, TaskState, Until,
-    Untrusted, WaitFor,
+    AgentId, AgentState, Approval, Approved, Command, Form, Message, NotHere, ParkReason,
+    Permission, Plan, Reaction, Reply, Sha, StageKey, StageState, Stop, Subject, Task, TaskOrigin,
+    TaskState, Until, Untrusted, WaitFor,
 };
 
 use super::{
     Decision, Effect, agents,
     deploying::{busy, unpark},
     draft::Draft,
-    findings,
+    findings, publishing,
     threads::{by_actor, cancel, may, open, open_issue, raise_asking, settle_stages},
 };
 
@@ -127,7 +127,23 @@ fn waiting_plan<'a>(draft: &Draft<'a>) -> Result<(&'a Task, &'a Plan), NotHere> 
     Ok((task, plan))
 }
 
+/// The commit that waits to be let out.
+fn waiting_push<'a>(draft: &Draft<'a>) -> Option<(&'a Task, &'a Sha)> {
+    let task = draft.s.task.as_ref()?;
+    match &task.state {
+        TaskState::Waiting(WaitFor::PushApproval(head)) => Some((task, head)),
+        TaskState::Waiting(WaitFor::PlanApproval(_) | WaitFor::Merge(_))
+        | TaskState::Open
+        | TaskState::Parked(_)
+        | TaskState::Done
+        | TaskState::Cancelled { .. } => None,
+    }
+}
+
 fn approve(mut draft: Draft<'_>, hash: Option<&str>) -> Decision {
+    if let Some((task, head)) = waiting_push(&draft) {
+        return publishing::approved(draft, task, head, hash);
+    }
     let (task, plan) = match waiting_plan(&draft) {
         Ok(found) => found,
         Err(why) => return draft.decline("approve", why),
@@ -141,7 +157,8 @@ fn approve(mut draft: Draft<'_>, hash: Option<&str>) -> Decision {
         return draft.decline("approve", NotHere::NoPlan);
     };
     let permission = draft.s.facts.permission.unwrap_or(Permission::None);
-    let approval = Approval { plan: plan.hash.clone(), actor, permission, at: draft.event.at };
+    let of = Approved::Plan(plan.hash.clone());
+    let approval = Approval { of, actor, permission, at: draft.event.at };
     draft.react(Reaction::Eyes);
     draft.tell(Effect::Approve(approval));
     draft.stage(StageKey::Plan, StageState::Passed);
@@ -158,6 +175,7 @@ fn revise(mut draft: Draft<'_>, text: &str) -> Decision {
     let message = Message::Revise { text: Untrusted(text.to_owned()), by };
     if let Some(agent) = running(&draft) {
         draft.react(Reaction::Eyes);
+        draft.note_outsider();
         draft.tell(Effect::FollowUp { agent, message });
         return draft.rule("follow_up");
     }
@@ -168,6 +186,12 @@ fn revise(mut draft: Draft<'_>, text: &str) -> Decision {
     }
     match &task.state {
         TaskState::Waiting(WaitFor::PlanApproval(_)) => replan(draft, message),
+        TaskState::Waiting(WaitFor::PushApproval(head)) => {
+            let resumes = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
+            draft.react(Reaction::Eyes);
+            draft.start(StageKey::Code, resumes, vec![message], head.clone());
+            draft.rule("revise_held_change")
+        }
         TaskState::Waiting(WaitFor::Merge(head)) => {
             let resumes = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
             draft.react(Reaction::Eyes);
@@ -202,6 +226,7 @@ fn replan(mut draft: Draft<'_>, message: Message) -> Decision {
     let resumes = draft.s.last_agent(StageKey::Plan).map(|agent| agent.id);
     let Some(base) = draft.default_head() else { return draft.decline("revise", NotHere::NoPlan) };
     draft.react(Reaction::Eyes);
+    draft.note_outsider();
     draft.start(StageKey::Plan, resumes, vec![message], base);
     raise_asking(&mut draft);
     draft.rule("revise_plan")
@@ -220,6 +245,11 @@ fn running(draft: &Draft<'_>) -> Option<AgentId> {
 }
 
 fn reject(mut draft: Draft<'_>) -> Decision {
+    if waiting_push(&draft).is_some() {
+        draft.react(Reaction::Rocket);
+        cancel(&mut draft);
+        return draft.rule("push_rejected");
+    }
     if let Err(why) = waiting_plan(&draft) {
         return draft.decline("reject", why);
     }

@@ -39,6 +39,7 @@ pub fn decide(situation: &Situation, event: &Event) -> Decision {
         What::AgentFinished { agent } => agents::finished(draft, *agent),
         What::CommandsFinished { run } => publishing::commands_finished(draft, *run),
         What::PublishDone { pull, head } => publishing::done(draft, *pull, head),
+        What::PublishHeld { head } => publishing::held(draft, head),
         What::PublishRefused { refusal } => publishing::refused(draft, refusal),
         What::StartRefused { agent, reason } => agents::start_refused(draft, *agent, reason),
     }

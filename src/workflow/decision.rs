@@ -35,6 +35,11 @@ pub enum Effect {
         /// Their hash.
         hash: InputHash,
     },
+    /// Somebody without write access gave the agents words to follow.
+    Outsider {
+        /// Their login.
+        login: String,
+    },
     /// One more round, or as many as said.
     Rounds {
         /// The new number.

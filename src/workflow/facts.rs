@@ -55,11 +55,13 @@ pub fn facts_needed(event: &Event, task: Option<&Task>) -> Vec<Fact> {
         | What::PullClosed
         | What::PullReopened
         | What::BranchDeleted => facts.extend(pull.map(Fact::Pull)),
-        What::AgentFinished { .. } | What::CommandsFinished { .. } => {
+        What::AgentFinished { .. }
+        | What::CommandsFinished { .. }
+        | What::PublishRefused { .. } => {
             facts.push(Fact::DefaultHead);
         }
         What::PublishDone { .. }
-        | What::PublishRefused { .. }
+        | What::PublishHeld { .. }
         | What::StartRefused { .. }
         | What::PolicyChanged
         | What::RepositoryAdded

@@ -21,3 +21,4 @@ pub use decide::{decide, give_up};
 pub use decision::{Decision, Effect, NewTask};
 pub use facts::{Fact, facts_needed};
 pub use hashes::{input_hash, plan_hash};
+pub use publishing::is_held;

@@ -53,6 +53,7 @@ fn filled(file: File) -> Policy {
         approve,
         merge,
         test,
+        push,
         deploy,
         verify,
         protected,
@@ -71,6 +72,7 @@ fn filled(file: File) -> Policy {
         approve_plan: approve.map_or(default.approve_plan, |approve| approve.0),
         merge: merge.map_or(default.merge, |_| MergePolicy::Person),
         test: list(test),
+        push: push.map(|push| push.0),
         deploy: deploy.map(|deploy| DeployPolicy {
             environment: deploy.environment.0,
             commands: shell(deploy.commands),

@@ -80,6 +80,7 @@ fn keys_of_the_code() -> Names {
         ("listen", "[listen]"),
         ("agents", "[agents]"),
         ("limits", "[limits]"),
+        ("keep", "[keep]"),
         ("deploy", "[[deploy]]"),
     ] {
         let text = read(&format!("src/config/{file}.rs"));
@@ -88,7 +89,8 @@ fn keys_of_the_code() -> Names {
     let prices = fields(&read("src/config/agents.rs"), "FilePrice");
     keys.extend(prices.iter().map(|key| format!("[prices] {key}")));
     let sections = caught(r#"section\("([a-z]+)"\)"#, &sources(&["src/config", "src/app"]));
-    let known = ["name", "data", "github", "listen", "agents", "limits", "deploy", "prices"];
+    let known =
+        ["name", "data", "github", "listen", "agents", "limits", "keep", "deploy", "prices"];
     assert_eq!(sections, known.map(str::to_owned).into(), "a section has no place in this test");
     keys
 }

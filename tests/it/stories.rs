@@ -1,6 +1,7 @@
 //! Whole stories: Baton between an emulated GitHub and scripted models, seen from outside.
 //!
 //! - `whole`    – the main job
+//! - `pushes`   – what waits for a person before it is pushed
 //! - `quiet`    – who may not, and what is nobody's business
 //! - `steering` – commands, labels, closing, deleting
 //! - `audits`   – `/baton audit`
@@ -11,6 +12,7 @@
 
 mod audits;
 mod hanging;
+mod pushes;
 mod quiet;
 mod replicas;
 mod restarts;

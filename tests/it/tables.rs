@@ -115,6 +115,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Secret { path: "c".into() },
         Refusal::Submodule("d".into()),
         Refusal::Symlink("e".into()),
+        Refusal::ForeignAuthor { commit: "abc1234".into() },
+        Refusal::NoTrailer { commit: "abc1234".into() },
         Refusal::Nothing,
         Refusal::BranchMoved,
         Refusal::GitHub("f".into()),
@@ -127,7 +129,11 @@ fn cancellers() -> Vec<CancelledBy> {
 }
 
 fn waits() -> Vec<WaitFor> {
-    vec![WaitFor::PlanApproval(plan_hash()), WaitFor::Merge(sha('2'))]
+    vec![
+        WaitFor::PlanApproval(plan_hash()),
+        WaitFor::PushApproval(sha('6')),
+        WaitFor::Merge(sha('2')),
+    ]
 }
 
 fn fail_kinds() -> Vec<FailKind> {
@@ -331,14 +337,20 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     };
     plans::insert(pool, id, &plan, noon()).await.unwrap();
     let approval = Approval {
-        plan: plan_hash(),
+        of: Approved::Plan(plan_hash()),
         actor: person(),
         permission: Permission::Maintain,
         at: noon(),
     };
+    let push = Approval { of: Approved::Push(sha('6')), ..approval.clone() };
     for _ in 0..2 {
         approvals::insert(pool, id, &approval, None).await.unwrap();
+        approvals::insert(pool, id, &push, None).await.unwrap();
     }
+    assert_eq!(approvals::list_alive(pool, id).await.unwrap(), [approval.clone(), push]);
+    let but = sha('6');
+    assert_eq!(approvals::kill_pushes_but(pool, id, Some(&but), noon()).await.unwrap(), 0);
+    assert_eq!(approvals::kill_pushes_but(pool, id, None, noon()).await.unwrap(), 1);
     let mut finding = Finding {
         number: 1,
         fingerprint: "f".into(),

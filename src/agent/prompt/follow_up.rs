@@ -171,6 +171,14 @@ fn why_refused(refusal: &Refusal) -> String {
         ),
         Refusal::Submodule(path) => format!("{path} is a submodule. Leave submodules as they are."),
         Refusal::Symlink(path) => format!("{path} is a symbolic link. Use a plain file."),
+        Refusal::ForeignAuthor { commit } => format!(
+            "commit {commit} is not by the author and committer that git is configured with here. Set \
+             neither: no `--author`, no `user.name`, no GIT_AUTHOR_ or GIT_COMMITTER_ variables."
+        ),
+        Refusal::NoTrailer { commit } => format!(
+            "commit {commit} lacks the trailers that a hook of this worktree adds. Commit with plain `git commit`; \
+             where the project set `core.hooksPath`, unset it first."
+        ),
         Refusal::Nothing => "you committed nothing. Commit what settles the issue.".to_owned(),
         Refusal::BranchMoved => {
             "the branch on GitHub holds commits that are not yours. They cannot be overwritten."

@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -9,10 +10,11 @@ use tokio::{net::TcpStream, process::Command, time::timeout};
 
 use super::Check;
 use crate::{
+    agent::try_layers,
     app::{installed_claude, parts},
     config::Config,
     provider::ProviderKind,
-    sandbox::SandboxError,
+    sandbox::{Sandbox, SandboxError},
 };
 
 /// How long the program may take to say its version; it starts a whole runtime for that.
@@ -20,23 +22,48 @@ const SAY_VERSION: Duration = Duration::from_secs(60);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Starts one sandbox and looks around in it.
-pub(super) async fn sandbox(config: &Config, data: &Path) -> Check {
+/// Starts one sandbox and looks around in it; where it holds, another one that lays folders over others.
+pub(super) async fn sandbox(config: &Config, data: &Path, tell: &mut (dyn FnMut(Check) + Send)) {
     const NAME: &str = "sandbox";
     let built = std::env::current_exe()
         .map_err(anyhow::Error::from)
         .and_then(|bridge| parts::sandbox(&config.agents, &bridge, data));
     let sandbox = match built {
         Ok(sandbox) => sandbox,
-        Err(error) => return Check::fails(NAME, format!("{error:#}"), "see what it says"),
+        Err(error) => return tell(Check::fails(NAME, format!("{error:#}"), "see what it says")),
     };
     let kind = sandbox.kind();
     match sandbox.self_test().await {
-        Ok(()) => Check::holds(NAME, format!("{kind} holds")),
-        Err(SandboxError::Unavailable { problem, remedy }) => Check::fails(NAME, problem, remedy),
-        Err(error) => {
-            Check::fails(NAME, error, "no agent is started before this holds: see docs/sandbox.md")
+        Ok(()) => {
+            tell(Check::holds(NAME, format!("{kind} holds")));
+            tell(workspaces(&sandbox, data).await);
         }
+        Err(SandboxError::Unavailable { problem, remedy }) => {
+            tell(Check::fails(NAME, problem, remedy));
+        }
+        Err(error) => tell(Check::fails(
+            NAME,
+            error,
+            "no agent is started before this holds: see docs/sandbox.md",
+        )),
+    }
+}
+
+/// How workspaces are made: slowly is no mistake.
+async fn workspaces(sandbox: &Arc<dyn Sandbox>, data: &Path) -> Check {
+    const NAME: &str = "workspaces";
+    let tried = match parts::workspaces(data) {
+        Ok(workspaces) => try_layers(sandbox, &workspaces).await,
+        Err(error) => Err(error.to_string()),
+    };
+    match tried {
+        Ok(()) => Check::holds(NAME, "laid over checkouts that they share"),
+        Err(reason) => Check::holds(
+            NAME,
+            format!(
+                "each checked out in full, which takes its time: no overlay can be mounted: {reason}"
+            ),
+        ),
     }
 }
 

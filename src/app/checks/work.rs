@@ -1,11 +1,9 @@
-//! What the queue and the reports say, and what lies on the disk.
-
-use std::{fs, path::Path};
+//! What the queue and the reports say.
 
 use chrono::TimeDelta;
 use sqlx::PgPool;
 
-use super::{Check, machine::size};
+use super::Check;
 use crate::{
     app::server::LAG,
     db::reports,
@@ -67,35 +65,4 @@ async fn failed(pool: &PgPool, now: Timestamp) -> anyhow::Result<Check> {
     let lines: Vec<String> = failed.iter().map(line).collect();
     let remedy = format!("when its reason is gone, run baton requeue {}", newest.id);
     Ok(Check::fails(NAME, format!("failed in the last day:\n{}", lines.join("\n")), remedy))
-}
-
-/// What lies in the data folder; never wrong by itself.
-pub(super) fn kept(data: &Path) -> Check {
-    let parts: Vec<String> = ["mirrors", "workspaces", "trash", "postgres"]
-        .iter()
-        .filter_map(|name| {
-            let folder = data.join(name);
-            let entries = fs::read_dir(&folder).ok()?.count();
-            let count = if *name == "postgres" { String::new() } else { format!(" ({entries})") };
-            Some(format!("{name}{count} {}", size(weight(&folder))))
-        })
-        .collect();
-    let seen = if parts.is_empty() { "nothing yet".to_owned() } else { parts.join(", ") };
-    Check::holds("kept on disk", seen)
-}
-
-/// Bytes of all files; what cannot be read counts nothing.
-fn weight(folder: &Path) -> u64 {
-    let mut bytes = 0;
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(seen) if seen.is_dir() => folders.push(entry.path()),
-                Ok(seen) => bytes += seen.len(),
-                Err(_) => {}
-            }
-        }
-    }
-    bytes
 }

@@ -110,6 +110,7 @@ impl Local {
             token: SecretString::from(format!("agent-{}", random::<32>())),
             patience,
             identity: Identity { name: "Baton".to_owned(), email: "baton@localhost".to_owned() },
+            trailers: Vec::new(),
         })
     }
 

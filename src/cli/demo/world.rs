@@ -24,7 +24,7 @@ use crate::{
     config::{
         self, Agents, Config, GitHub as GitHubConfig, Grant, Listen, Price, SandboxChoice, Upstream,
     },
-    model::{Environment, Limits, Micros, RepositoryName},
+    model::{Environment, Keep, Limits, Micros, RepositoryName},
 };
 
 /// The account that the sample repository belongs to.
@@ -156,6 +156,7 @@ impl Recipe {
             listen: Listen { public: ANYWHERE, admin: ANYWHERE },
             agents: self.agents(&models, model_key, &program),
             limits: Limits { accounts: vec![OWNER.to_owned()], ..self.limits() },
+            keep: Keep::default(),
             grants: match self.copy_of {
                 Some(_) => Vec::new(),
                 None => vec![grant(&host, deploy_token)?],

@@ -209,6 +209,8 @@ fn reason(refusal: &Refusal) -> String {
         Refusal::Secret { path } => format!("{path} holds what looks like a secret"),
         Refusal::Submodule(path) => format!("{path} changes a submodule"),
         Refusal::Symlink(path) => format!("{path} is a symbolic link"),
+        Refusal::ForeignAuthor { commit } => format!("commit {commit} is by somebody else"),
+        Refusal::NoTrailer { commit } => format!("commit {commit} does not say whose it is"),
         Refusal::Nothing => "its commits change nothing".to_owned(),
         Refusal::BranchMoved | Refusal::GitHub(_) => "it cannot be published".to_owned(),
     }

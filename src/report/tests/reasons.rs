@@ -15,6 +15,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Secret { path: "src/key.rs".to_owned() },
         Refusal::Submodule("vendor/x".to_owned()),
         Refusal::Symlink("link".to_owned()),
+        Refusal::ForeignAuthor { commit: "c41d09a".to_owned() },
+        Refusal::NoTrailer { commit: "c41d09a".to_owned() },
         Refusal::Nothing,
         Refusal::BranchMoved,
         Refusal::GitHub("GH013: rule violations found".to_owned()),

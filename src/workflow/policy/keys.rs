@@ -10,7 +10,7 @@ use serde::{
     de::{self, IntoDeserializer, SeqAccess, Visitor},
 };
 
-use crate::model::{Environment, Micros, Role, RolePolicy, Until};
+use crate::model::{Environment, Micros, PushPolicy, Role, RolePolicy, Until};
 
 /// The most entries of one list.
 const MOST_ENTRIES: usize = 50;
@@ -31,6 +31,7 @@ pub(super) struct File {
     pub approve: Option<Approve>,
     pub merge: Option<Merge>,
     pub test: Option<OneOrMore>,
+    pub push: Option<Push>,
     pub deploy: Option<Deploy>,
     pub verify: Option<OneOrMore>,
     pub protected: Option<List<Glob>>,
@@ -158,6 +159,15 @@ judged! {
     Merge(()), "`person`", |text| match text {
         "person" => Ok(()),
         _ => Err("`merge` is `person`: Baton does not merge by itself yet".to_owned()),
+    };
+    /// When a change is pushed.
+    Push(PushPolicy), "`at-once` or `after-approval`", |text| match text {
+        "at-once" => Ok(PushPolicy::AtOnce),
+        "after-approval" => Ok(PushPolicy::AfterApproval),
+        "fork" => Err("`push: fork` is not available: an App cannot push to a fork that it is not \
+                       installed on; `after-approval` lets nothing out before a person has seen it"
+            .to_owned()),
+        _ => Err(format!("`push` is `at-once` or `after-approval`, not {text:?}")),
     };
     /// A shell command.
     Shell(String), "a shell command", |text| match text.trim() {

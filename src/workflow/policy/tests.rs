@@ -14,6 +14,7 @@ until: deploy
 approve: none
 merge: person
 test: [cargo test, cargo clippy]
+push: after-approval
 deploy:
   environment: production
   commands: ./deploy.sh
@@ -60,6 +61,7 @@ fn every_key_is_read() {
             approve_plan: false,
             merge: MergePolicy::Person,
             test: vec!["cargo test".to_owned(), "cargo clippy".to_owned()],
+            push: Some(crate::model::PushPolicy::AfterApproval),
             deploy: Some(DeployPolicy {
                 environment: crate::model::Environment::new("production").unwrap(),
                 commands: vec!["./deploy.sh".to_owned()],
@@ -104,6 +106,19 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
             2,
             8,
             "merge: `merge` is `person`: Baton does not merge by itself yet",
+        ),
+        (
+            "version: 1\npush: fork",
+            2,
+            7,
+            "push: `push: fork` is not available: an App cannot push to a fork that it is not \
+             installed on; `after-approval` lets nothing out before a person has seen it",
+        ),
+        (
+            "version: 1\npush: later",
+            2,
+            7,
+            "push: `push` is `at-once` or `after-approval`, not \"later\"",
         ),
         (
             "version: 1\napprove: true",

@@ -64,6 +64,7 @@ pub fn situation() -> Situation {
         deployments: Vec::new(),
         asked: Vec::new(),
         tail: None,
+        difference: None,
         server: Server {
             paused: None,
             no_sandbox: None,
@@ -85,6 +86,7 @@ pub fn issue(open: bool) -> IssueFacts {
         body: "bytes=500- is one byte short".into(),
         author: "mara".into(),
         comments: Vec::new(),
+        outsiders: Vec::new(),
     };
     IssueFacts { open, labels: vec!["baton".into()], input, is_pull: false }
 }
@@ -257,6 +259,9 @@ impl Play {
                 task.input = input.clone();
                 task.input_hash = hash.clone();
             }),
+            Effect::Outsider { login } => {
+                self.task(|task| task.input.outsiders.push(login.clone()));
+            }
             Effect::Rounds { rounds } => self.task(|task| task.rounds = *rounds),
             Effect::Pull { number, head } => self.task(|task| {
                 task.pull = Some(*number);
