@@ -11,6 +11,7 @@ mod frame;
 mod judge;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +21,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::model::{Agent, CommandRun, Role, Situation};
+use crate::model::{Agent, CommandRun, Role, Situation, Tool};
 
 pub use follow_up::message_text;
 pub use judge::{repair_prompt, validate};
@@ -68,6 +69,8 @@ pub enum PromptError {
 pub struct RolePrompt {
     /// The tools it may use, by the names of Claude Code.
     pub tools: Vec<String>,
+    /// The tools of Baton's own that it may call.
+    pub baton: Vec<Tool>,
     /// Minutes in all.
     pub minutes: u32,
     /// Minutes without a word before it counts as hung.
@@ -89,6 +92,8 @@ pub struct RolePrompt {
 #[serde(deny_unknown_fields)]
 struct Front {
     tools: Vec<String>,
+    #[serde(default)]
+    baton: Vec<Tool>,
     minutes: u32,
     silence_minutes: u32,
     max_turns: u32,
@@ -122,6 +127,8 @@ pub struct Rendered {
     pub schema: serde_json::Value,
     /// The tools it may use.
     pub tools: Vec<String>,
+    /// The tools of Baton's own that it may call.
+    pub baton: Vec<Tool>,
     /// Minutes in all: the policy's, else the file's.
     pub minutes: u32,
     /// Minutes without a word before it counts as hung.
@@ -193,6 +200,7 @@ impl Prompts {
         let context = context::Context::new(situation, agent, extra, &frame, &news);
         let context = Value::from(Serde(context));
         let system = environment.render_str(&words.system, &context).map_err(template)?;
+        let system = format!("{system}{}", tools::words(&words.baton));
         let prompt = if extra.resumed {
             follow_up::next_message(&news)
         } else {
@@ -204,6 +212,7 @@ impl Prompts {
             prompt,
             schema: words.schema.clone(),
             tools: words.tools.clone(),
+            baton: words.baton.clone(),
             minutes: policy.and_then(|policy| policy.minutes).unwrap_or(words.minutes),
             silence_minutes: words.silence_minutes,
             max_turns: words.max_turns,
@@ -234,6 +243,7 @@ impl RolePrompt {
             .map_err(|error| form(format!("its schema is no JSON Schema: {error}")))?;
         Ok(Self {
             tools: front.tools,
+            baton: front.baton,
             minutes: front.minutes,
             silence_minutes: front.silence_minutes,
             max_turns: front.max_turns,

@@ -27,6 +27,7 @@ use crate::{
     pipeline::{DeployGrant, Parts, Settings},
     queue::Wakes,
     sandbox::{Bubblewrap, Host, Owner, Sandbox},
+    tools::{self, Tools},
     workspace::{Account, Workspaces},
 };
 
@@ -54,7 +55,17 @@ pub(super) async fn build(
     if limits.accounts.is_empty() {
         limits.accounts.push(app.owner_login.clone());
     }
-    let gateway = gateway(config, clock, pool, &data, &limits)?;
+    let secrets = secrets(config);
+    let redactor = Redactor::new(secrets.iter().map(secrecy::ExposeSecret::expose_secret));
+    let wakes = Wakes::new();
+    let redact = redactor.clone();
+    let tools = tools::router(Tools {
+        pool: pool.clone(),
+        clock: clock.clone(),
+        wakes: wakes.clone(),
+        redact: Arc::new(move |text: &str| redact.redact(text)),
+    });
+    let gateway = gateway(config, clock, pool, &data, &limits, tools)?;
     let bridge = match &options.bridge {
         Some(bridge) => bridge.clone(),
         None => std::env::current_exe()?,
@@ -62,7 +73,6 @@ pub(super) async fn build(
     let runtime = runtime(config, &bridge, &data, &gateway)?;
     let kind = runtime.kind().name().to_owned();
     let node = db::nodes::upsert(pool, &node_name(&data), &[kind], clock.now()).await?;
-    let secrets = secrets(config);
     let settings = Settings {
         name: config.name.clone(),
         provider: config.agents.provider.clone(),
@@ -74,7 +84,6 @@ pub(super) async fn build(
         salt: db::server::salt(pool).await?,
         minute: options.minute,
     };
-    let redactor = Redactor::new(secrets.iter().map(secrecy::ExposeSecret::expose_secret));
     let lines = Arc::new(DatabaseLines(pool.clone()));
     let parts = Parts {
         pool: pool.clone(),
@@ -84,7 +93,7 @@ pub(super) async fn build(
         runtime,
         prompts: Prompts::embedded()?,
         logs: Logs::start(lines, redactor, clock.clone(), LogSettings::default()),
-        wakes: Wakes::new(),
+        wakes,
         shutting_down,
         settings,
     };
@@ -113,6 +122,7 @@ fn gateway(
     pool: &PgPool,
     data: &Path,
     limits: &crate::model::Limits,
+    tools: axum::Router,
 ) -> anyhow::Result<Gateway> {
     let upstream = &config.agents.upstream;
     let credential = match (&upstream.api_key, &upstream.bearer) {
@@ -138,7 +148,7 @@ fn gateway(
         proxy: std::env::var("HTTPS_PROXY").ok().filter(|proxy| !proxy.is_empty()),
     };
     let agents = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone(), clock.clone()));
-    Ok(Gateway::start(settings, agents, clock.clone())?)
+    Ok(Gateway::start_beside(settings, agents, clock.clone(), tools)?)
 }
 
 /// The sandbox of the configured kind; nothing is started in it yet.

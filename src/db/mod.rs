@@ -26,6 +26,7 @@ pub mod nodes;
 pub mod overview;
 pub mod partitions;
 pub mod plans;
+pub mod questions;
 pub mod reports;
 pub mod repositories;
 pub mod server;

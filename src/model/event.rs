@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActorId, AgentId, BranchName, CheckRunId, Command, CommandRunId, CommentId, DeliveryGuid,
-    EventId, Form, Login, Refusal, RepositoryId, Sha, Timestamp,
+    EventId, Form, Login, QuestionId, Refusal, RepositoryId, Sha, Timestamp,
 };
 
 /// A GitHub account that did something.
@@ -208,6 +208,11 @@ pub enum What {
         /// Why, with the remedy.
         reason: String,
     },
+    /// Nobody answered a question in time.
+    DeadlinePassed {
+        /// Which question.
+        question: QuestionId,
+    },
 }
 
 /// An event as it is found, before it has a row.
@@ -273,6 +278,7 @@ impl What {
             Self::PublishDone { .. } => "publish.done",
             Self::PublishRefused { .. } => "publish.refused",
             Self::StartRefused { .. } => "start.refused",
+            Self::DeadlinePassed { .. } => "deadline.passed",
         }
     }
 }

@@ -12,12 +12,14 @@ mod job;
 mod money;
 mod outcome;
 mod policy;
+mod question;
 mod report;
 #[cfg(test)]
 pub mod sample;
 mod situation;
 mod state;
 mod text;
+mod tool;
 
 pub use act::{Act, NotHere, Reaction, Reply};
 pub use agent::{AgentEvent, Inputs, Message, TodoItem, TodoState, TokenUsage};
@@ -31,6 +33,7 @@ pub use outcome::{
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
 pub use policy::{DeployPolicy, Limits, MergePolicy, Policy, RolePolicy, Until};
+pub use question::{Answer, Fallback, Question};
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,
@@ -45,6 +48,7 @@ pub use state::{
     StageState, Stop, TaskState, WaitFor, Watchdog,
 };
 pub use text::{Untrusted, cut};
+pub use tool::{TOOLS_PATH, Tool};
 
 /// A moment in UTC. Baton takes it from its `Clock`, never from the operating system directly.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

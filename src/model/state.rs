@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, AgentId, CommandRunId, PlanHash, Sha, Timestamp};
+use super::{ActorId, AgentId, CommandRunId, PlanHash, QuestionId, Sha, Timestamp};
 
 /// Who plays a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -177,6 +177,8 @@ impl TaskState {
 pub enum WaitFor {
     /// Somebody to approve this plan.
     PlanApproval(PlanHash),
+    /// Somebody to answer this question.
+    Answer(QuestionId),
     /// Somebody to merge this head.
     Merge(Sha),
 }
@@ -386,6 +388,8 @@ impl AgentState {
 pub enum End {
     /// With a valid outcome.
     Succeeded,
+    /// With a question to a person: its session goes on with the answer.
+    Asked(QuestionId),
     /// The model's provider gives no more until then.
     OutOfQuota {
         /// When to try again.
@@ -451,6 +455,8 @@ pub enum FailKind {
     InvalidOutcome(String),
     /// The model API refused.
     Model(String),
+    /// Baton's tool server could not be reached from inside.
+    Tools(String),
     /// The repository's own commands failed.
     Commands,
     /// What was looked at is not good enough: a failed verification.

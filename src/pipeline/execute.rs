@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Parts, parse, situation, sweep, writing};
 use crate::{
     agent::{Assignment, Life, Note, Order, Patience, Stream, Wires, prompt},
-    db::{agent_inbox, agent_sessions, agents, events, tasks},
+    db::{agent_inbox, agent_sessions, agents, events, questions, tasks},
     github::{Access, GitHubError},
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, NewEvent, RunKind, Situation,
-        StageKey, Stop, Subject, Sweep, TaskId, TodoItem, Untrusted, What,
+        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, NewEvent, QuestionId, RunKind,
+        Situation, StageKey, Stop, Subject, Sweep, TaskId, TodoItem, Untrusted, What,
     },
     queue::{self, Claimed},
     workspace::Identity,
@@ -119,6 +119,7 @@ async fn assignment(
     let token = new_token();
     let hash: [u8; 32] = Sha256::digest(token.expose_secret().as_bytes()).into();
     agents::set_token_hash(&parts.pool, agent.id, &hash).await?;
+    agents::set_tools(&parts.pool, agent.id, &rendered.baton).await?;
     let policy = situation.policy.roles.get(&agent.role);
     let minutes = policy.and_then(|role| role.minutes).unwrap_or(rendered.minutes);
     let patience = Patience {
@@ -249,7 +250,8 @@ impl Desk<'_> {
         let now = self.parts.clock.now();
         if std::mem::take(&mut progress.changed) {
             let line = progress.doing.as_ref();
-            agents::set_progress(pool, self.agent, &progress.todo, line, now).await?;
+            let todo = progress.todo.take();
+            agents::set_progress(pool, self.agent, todo.as_deref(), line, now).await?;
         }
         agents::heartbeat(pool, self.agent, now).await?;
         if let Some((stop, by)) = agents::wanted(pool, self.agent).await? {
@@ -272,7 +274,8 @@ impl Desk<'_> {
 /// The newest of what an agent told.
 #[derive(Default)]
 struct Progress {
-    todo: Vec<TodoItem>,
+    /// Its list, until it is written; one that its tools report is written by them.
+    todo: Option<Vec<TodoItem>>,
     doing: Option<Untrusted>,
     changed: bool,
 }
@@ -293,7 +296,7 @@ impl Progress {
                 log.line(LogStream::Note, first.as_bytes()).await;
                 (self.doing, self.changed) = (Some(Untrusted(redactor.redact(&first))), true);
             }
-            Note::Todo(todo) => (self.todo, self.changed) = (todo, true),
+            Note::Todo(todo) => (self.todo, self.changed) = (Some(todo), true),
             Note::Started { .. } | Note::Usage(_) => {}
         }
     }
@@ -309,6 +312,7 @@ async fn save(
 ) -> Result<(), Failure> {
     let now = parts.clock.now();
     let event = told(parts, task, agent, What::AgentFinished { agent: agent.id }).await?;
+    let asked = asked(parts, agent.id, &life.end).await?;
     let mut tx = parts.pool.begin().await?;
     if let Some(bytes) = &life.session {
         agent_sessions::save(&mut *tx, agent.session, &agent.provider, agent.id, bytes, now)
@@ -322,13 +326,35 @@ async fn save(
         // Its workspace is still there.
         wake = queue::enqueue(&mut tx, &[sweep::one(Sweep::Agents, now)]).await?;
     }
-    let finished = agents::Finished { end: life.end, outcome: life.outcome, head: life.head };
+    let (end, outcome) = match asked {
+        Some(question) => (End::Asked(question), None),
+        None => (life.end, life.outcome),
+    };
+    let finished = agents::Finished { end, outcome, head: life.head };
     agents::finish(&mut *tx, agent.id, finished, now).await?;
     let wake = wake.and(parse::save(&mut tx, &[event], now).await?);
     queue::finish(&mut tx, claimed, now).await?;
     tx.commit().await?;
     wake.release(&parts.wakes);
     Ok(())
+}
+
+/// The question that the agent's end stands for. Once it has asked, it matters little how its last turn
+/// went, or whether there was one: unless somebody ended it, it ended with its question.
+async fn asked(parts: &Parts, agent: AgentId, end: &End) -> Result<Option<QuestionId>, Failure> {
+    match end {
+        End::Cancelled(
+            CancelledBy::Person(_) | CancelledBy::Operator | CancelledBy::Superseded,
+        ) => Ok(None),
+        End::Succeeded
+        | End::Asked(_)
+        | End::OutOfQuota { .. }
+        | End::OutOfBudget
+        | End::Failed(_)
+        | End::TimedOut(_)
+        | End::Cancelled(CancelledBy::Shutdown)
+        | End::Lost => Ok(questions::of_agent(&parts.pool, agent).await?),
+    }
 }
 
 /// Tells the task that its agent cannot start, and ends the agent.

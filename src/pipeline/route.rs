@@ -102,6 +102,7 @@ fn may_begin(what: &What) -> bool {
         | What::CommandsFinished { .. }
         | What::PublishDone { .. }
         | What::PublishRefused { .. }
-        | What::StartRefused { .. } => false,
+        | What::StartRefused { .. }
+        | What::DeadlinePassed { .. } => false,
     }
 }

@@ -13,6 +13,7 @@ use super::kept::kept;
 use super::marker::Marker;
 use super::parked::parked;
 use super::people::{ended_by, pull_name, who_acts};
+use super::question::{answered, how, quoted};
 use super::quote::{block, code, line};
 use super::steps::{checklist, way};
 
@@ -36,6 +37,10 @@ pub fn headline(situation: &Situation, task: &Task) -> String {
         TaskState::Waiting(WaitFor::PlanApproval(_)) => {
             format!("the plan is ready, waiting for {}", who_acts(situation))
         }
+        TaskState::Waiting(WaitFor::Answer(_)) => {
+            let doing = waiting_stage(situation).map_or("an agent", StageKey::name);
+            format!("{doing} has a question, waiting for {}", who_acts(situation))
+        }
         TaskState::Waiting(WaitFor::Merge(_)) => {
             format!(
                 "{} is ready, waiting for {} to merge it",
@@ -47,6 +52,12 @@ pub fn headline(situation: &Situation, task: &Task) -> String {
         TaskState::Done => format!("{}. Nothing for you to do", done(situation, task)),
         TaskState::Cancelled { by } => format!("ended by {}", ended_by(situation, by)),
     }
+}
+
+/// The stage whose agent asked what the task waits for.
+fn waiting_stage(situation: &Situation) -> Option<StageKey> {
+    let asked = situation.waiting_question()?;
+    situation.agent(asked.agent).map(|agent| agent.stage)
 }
 
 fn parked_headline(situation: &Situation, reason: &ParkReason) -> String {
@@ -142,8 +153,16 @@ fn warnings(situation: &Situation) -> Vec<String> {
 
 fn body(situation: &Situation, task: &Task) -> Vec<String> {
     match &task.state {
-        TaskState::Open => vec![notes(situation), checklist(situation), plan_folded(situation)],
+        TaskState::Open => {
+            vec![notes(situation), answers(situation), checklist(situation), plan_folded(situation)]
+        }
         TaskState::Waiting(WaitFor::PlanApproval(_)) => waiting_plan(situation),
+        TaskState::Waiting(WaitFor::Answer(_)) => {
+            let asked = situation.waiting_question();
+            let asked = asked.map(|asked| (quoted(asked), how(situation, asked, "Tick one below")));
+            let (asked, how) = asked.unwrap_or_default();
+            vec![asked, how, checklist(situation), plan_folded(situation)]
+        }
         TaskState::Waiting(WaitFor::Merge(_)) => {
             let words = latest_words(situation);
             vec![words, open_findings(situation), checklist(situation), plan_folded(situation)]
@@ -165,6 +184,12 @@ fn body(situation: &Situation, task: &Task) -> Vec<String> {
 pub fn is_plan(situation: &Situation, task: &Task) -> bool {
     let ends_there = situation.policy.until < Until::Pr;
     task.origin == TaskOrigin::Issue && ends_there
+}
+
+/// What agents asked and people answered, so that the thread shows on what the work rests.
+fn answers(situation: &Situation) -> String {
+    let told: Vec<String> = situation.questions.iter().filter_map(answered).collect();
+    told.join("\\\n")
 }
 
 fn waiting_plan(situation: &Situation) -> Vec<String> {
@@ -285,7 +310,9 @@ fn footer(situation: &Situation, task: &Task) -> String {
             let split = if split.is_empty() { split } else { format!(" ({split})") };
             format!("{money}{split}{commands}")
         }
-        TaskState::Open | TaskState::Waiting(WaitFor::Merge(_)) => format!("{money}{commands}"),
+        TaskState::Open | TaskState::Waiting(WaitFor::Answer(_) | WaitFor::Merge(_)) => {
+            format!("{money}{commands}")
+        }
     };
     format!("<sub>{said}</sub>")
 }

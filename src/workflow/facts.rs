@@ -61,6 +61,7 @@ pub fn facts_needed(event: &Event, task: Option<&Task>) -> Vec<Fact> {
         What::PublishDone { .. }
         | What::PublishRefused { .. }
         | What::StartRefused { .. }
+        | What::DeadlinePassed { .. }
         | What::PolicyChanged
         | What::RepositoryAdded
         | What::RepositoryRemoved => {}
@@ -86,6 +87,7 @@ fn spends(command: &Command) -> bool {
         Command::Plan
         | Command::Approve { .. }
         | Command::Revise { .. }
+        | Command::Answer { .. }
         | Command::Fix
         | Command::Review
         | Command::Audit

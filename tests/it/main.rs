@@ -18,6 +18,7 @@ mod sandbox;
 mod stories;
 mod support;
 mod tables;
+mod tools;
 mod webhook;
 mod webhook_stored;
 mod workspace;

@@ -3,12 +3,14 @@
 //! - `whole`    – the main job
 //! - `quiet`    – who may not, and what is nobody's business
 //! - `steering` – commands, labels, closing, deleting
+//! - `asking`   – agents that ask people
 //! - `audits`   – `/baton audit`
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
 //! - `restarts` – Baton or its database goes away in the midst
 //! - `replicas` – two of them on one database
 
+mod asking;
 mod audits;
 mod hanging;
 mod quiet;
