@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::{Agent, CommandRun, Role, Situation, Tool};
 
-pub use follow_up::message_text;
+pub use follow_up::{letter_text, message_text};
 pub use judge::{repair_prompt, validate};
 
 /// Parts the system words from the first message in a prompt file.
@@ -112,6 +112,8 @@ pub struct Extra {
     pub frame: String,
     /// Whether the session that the agent goes on with is there: it gets the news only.
     pub resumed: bool,
+    /// Names of what earlier agents left for this one.
+    pub left: Vec<String>,
     /// What the commands on the deployed program brought, for the verifier.
     pub evidence: Option<CommandRun>,
 }
@@ -200,7 +202,7 @@ impl Prompts {
         let context = context::Context::new(situation, agent, extra, &frame, &news);
         let context = Value::from(Serde(context));
         let system = environment.render_str(&words.system, &context).map_err(template)?;
-        let system = format!("{system}{}", tools::words(&words.baton));
+        let system = format!("{system}{}", tools::words(&words.baton, &extra.left));
         let prompt = if extra.resumed {
             follow_up::next_message(&news)
         } else {

@@ -149,12 +149,16 @@ impl Session<'_> {
     async fn obey(&mut self, order: Order, running: &Running) {
         match order {
             // Its input is closed: it is on its way out and cannot be told any more.
-            Order::Say(_) if self.stdin.is_none() => {}
-            Order::Say(text) => {
+            Order::Say { .. } if self.stdin.is_none() => {}
+            Order::Say { text, given } => {
                 let lines = self.provider.follow_up(&text);
                 self.verdict = None;
                 self.closing = None;
                 self.send(lines).await;
+                if self.stdin.is_some() {
+                    // Whoever gave the order has gone: it was heard all the same.
+                    let _ = given.send(());
+                }
             }
             Order::Stop { stop: Stop::Interrupt, by } => {
                 if self.stopping.is_none() {

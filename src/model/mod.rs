@@ -9,6 +9,7 @@ mod command;
 mod event;
 mod ids;
 mod job;
+mod letter;
 mod money;
 mod outcome;
 mod policy;
@@ -27,6 +28,7 @@ pub use command::{Command, Form};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Sweep};
+pub use letter::{Addressee, Letter, LetterKind};
 pub use money::{BUDGET_SPENT, Micros};
 pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,

@@ -13,11 +13,29 @@ pub enum Tool {
     ReportProgress,
     /// Asks a person, and ends the turn.
     AskHuman,
+    /// Leaves something for the agents after it.
+    ContextPut,
+    /// Reads what was left.
+    ContextGet,
+    /// Lists what was left.
+    ContextList,
+    /// Writes to other agents.
+    SendMessage,
+    /// Reads what they wrote.
+    ReadMessages,
 }
 
 impl Tool {
     /// All tools.
-    pub const ALL: [Self; 2] = [Self::ReportProgress, Self::AskHuman];
+    pub const ALL: [Self; 7] = [
+        Self::ReportProgress,
+        Self::AskHuman,
+        Self::ContextPut,
+        Self::ContextGet,
+        Self::ContextList,
+        Self::SendMessage,
+        Self::ReadMessages,
+    ];
 
     /// The name by which agents call it and prompts allow it.
     #[must_use]
@@ -25,6 +43,11 @@ impl Tool {
         match self {
             Self::ReportProgress => "report_progress",
             Self::AskHuman => "ask_human",
+            Self::ContextPut => "context_put",
+            Self::ContextGet => "context_get",
+            Self::ContextList => "context_list",
+            Self::SendMessage => "send_message",
+            Self::ReadMessages => "read_messages",
         }
     }
 

@@ -6,18 +6,23 @@ use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Parts, parse, situation, sweep, writing};
 use crate::{
     agent::{Assignment, Life, Note, Order, Patience, Stream, Wires, prompt},
-    db::{agent_inbox, agent_sessions, agents, events, questions, tasks},
+    db::{
+        agent_inbox, agent_sessions, agents, context_entries, events,
+        letters::{self, Reader},
+        questions, tasks,
+    },
     github::{Access, GitHubError},
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, NewEvent, QuestionId, RunKind,
-        Situation, StageKey, Stop, Subject, Sweep, TaskId, TodoItem, Untrusted, What,
+        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, LetterKind, NewEvent,
+        QuestionId, RunKind, Situation, StageKey, Stop, Subject, Sweep, TaskId, Timestamp,
+        TodoItem, Untrusted, What,
     },
     queue::{self, Claimed},
     workspace::Identity,
@@ -82,7 +87,9 @@ async fn start(
         .await?;
     let (notes, heard) = mpsc::channel(1024);
     let (give, orders) = mpsc::channel(16);
-    let desk = Desk { parts, agent: agent.id, lost: claimed.lost.clone(), give };
+    let reader = Reader { task, session: agent.session, role: agent.role };
+    let lost = claimed.lost.clone();
+    let desk = Desk { parts, agent: agent.id, reader, giving: None, lost, give };
     let playing = parts.runtime.play(&assignment, Wires { notes, orders });
     let (life, ()) = tokio::join!(playing, desk.sit(heard));
     Ok(life)
@@ -184,6 +191,10 @@ async fn extra(
     });
     let (diff, instructions) =
         reading.await.map_err(|error| Failure::Hopeless(error.to_string()))?;
+    let left = match &situation.task {
+        Some(task) => context_entries::list(&parts.pool, task.id).await?,
+        None => Vec::new(),
+    };
     let mut frame = [0_u8; 8];
     rand::rng().fill_bytes(&mut frame);
     Ok(prompt::Extra {
@@ -191,6 +202,7 @@ async fn extra(
         project_instructions: (!instructions.is_empty()).then_some(instructions),
         frame: frame.iter().map(|byte| format!("{byte:02x}")).collect(),
         resumed,
+        left: left.into_iter().map(|entry| entry.key).collect(),
         evidence: situation.last_run(RunKind::Verify).cloned(),
     })
 }
@@ -206,6 +218,10 @@ const MAX_INSTRUCTIONS: usize = 32_000;
 struct Desk<'a> {
     parts: &'a Parts,
     agent: AgentId,
+    /// As whom it reads what other agents write.
+    reader: Reader,
+    /// The message that is being handed over, and whether it was.
+    giving: Option<(i64, oneshot::Receiver<()>)>,
     /// Cancelled when another worker may have the job soon: then nothing may run here any more.
     lost: CancellationToken,
     give: mpsc::Sender<Order>,
@@ -260,7 +276,32 @@ impl Desk<'_> {
             self.order(Order::Stop { stop: Stop::Interrupt, by: CancelledBy::Shutdown }).await;
         }
         for message in agent_inbox::take_undelivered(pool, self.agent, now).await? {
-            self.order(Order::Say(prompt::message_text(&message))).await;
+            let (given, _) = oneshot::channel();
+            self.order(Order::Say { text: prompt::message_text(&message), given }).await;
+        }
+        self.hand_over(now).await
+    }
+
+    /// Hands the agent what other agents wrote to it, one message after the other. One that it was not
+    /// given, for it is on its way out, is there for whoever goes on with its session.
+    async fn hand_over(&mut self, now: Timestamp) -> Result<(), Failure> {
+        let pool = &self.parts.pool;
+        if let Some((id, given)) = &mut self.giving {
+            match given.try_recv() {
+                Ok(()) => letters::mark_read(pool, self.reader.session, &[*id], now).await?,
+                Err(oneshot::error::TryRecvError::Empty) => return Ok(()),
+                // Its session takes no more.
+                Err(oneshot::error::TryRecvError::Closed) => return Ok(()),
+            }
+            self.giving = None;
+        }
+        let unread = letters::list_unread(pool, self.reader).await?;
+        // That somebody is there is worth no turn of a model.
+        let next = unread.iter().find(|letter| letter.kind != LetterKind::Heartbeat);
+        if let Some(letter) = next {
+            let (given, heard) = oneshot::channel();
+            self.giving = Some((letter.id, heard));
+            self.order(Order::Say { text: prompt::letter_text(letter), given }).await;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Tools, ask, progress};
+use super::{Tools, ask, context, letters, progress};
 use crate::{
     db::{
         DbError,
@@ -84,6 +84,17 @@ async fn run(
     match tool {
         Tool::ReportProgress => progress::report(tools, caller, read(arguments)?).await,
         Tool::AskHuman => ask::human(tools, caller, read(arguments)?).await,
+        Tool::ContextPut => context::put(tools, caller, read(arguments)?).await,
+        Tool::ContextGet => context::get(tools, caller, read(arguments)?).await,
+        Tool::ContextList => {
+            let context::List {} = read(arguments)?;
+            context::list(tools, caller).await
+        }
+        Tool::SendMessage => letters::send(tools, caller, read(arguments)?).await,
+        Tool::ReadMessages => {
+            let letters::Read {} = read(arguments)?;
+            letters::read(tools, caller).await
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ask, progress};
+use super::{ask, context, letters, progress};
 use crate::model::Tool;
 
 /// The tools that a role may call, as `tools/list` tells them.
@@ -15,6 +15,11 @@ fn about(tool: Tool) -> Value {
     let (description, properties, required) = match tool {
         Tool::ReportProgress => progress::about(),
         Tool::AskHuman => ask::about(),
+        Tool::ContextPut => context::about_put(),
+        Tool::ContextGet => context::about_get(),
+        Tool::ContextList => context::about_list(),
+        Tool::SendMessage => letters::about_send(),
+        Tool::ReadMessages => letters::about_read(),
     };
     json!({
         "name": tool.name(),

@@ -8,6 +8,7 @@
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
 //! - `restarts` – Baton or its database goes away in the midst
+//! - `talking`  – agents that write to each other
 //! - `replicas` – two of them on one database
 
 mod asking;
@@ -17,5 +18,6 @@ mod quiet;
 mod replicas;
 mod restarts;
 mod steering;
+mod talking;
 mod webhooks;
 mod whole;

@@ -17,6 +17,7 @@ use baton::{
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sqlx::PgPool;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -30,6 +31,21 @@ struct House {
     router: Router,
     clock: Clock,
     task: TaskId,
+}
+
+async fn open_task(pool: &PgPool, number: u64, now: Timestamp) -> TaskId {
+    let new = tasks::NewTask {
+        repository: RepositoryId(1),
+        origin: TaskOrigin::Issue,
+        number,
+        input: TaskInput::default(),
+        input_hash: InputHash::new("b".repeat(64)).unwrap(),
+        policy: Policy::default(),
+        requested_by: None,
+        pull: None,
+        now,
+    };
+    tasks::open(&mut pool.acquire().await.unwrap(), new).await.unwrap()
 }
 
 impl House {
@@ -50,23 +66,22 @@ impl House {
             policy_error: None,
         };
         repositories::upsert(&pool, &repository).await.unwrap();
-        let new = tasks::NewTask {
-            repository: repository.id,
-            origin: TaskOrigin::Issue,
-            number: 17,
-            input: TaskInput::default(),
-            input_hash: InputHash::new("b".repeat(64)).unwrap(),
-            policy: Policy::default(),
-            requested_by: None,
-            pull: None,
-            now: clock.now(),
-        };
-        let task = tasks::open(&mut pool.acquire().await.unwrap(), new).await.unwrap();
+        let task = open_task(&pool, 17, clock.now()).await;
         Self { database, router: router(tools), clock, task }
     }
 
     /// An agent of a stage, with a token of its stage's name.
     async fn agent(&self, stage: StageKey, tools: &[Tool]) -> AgentId {
+        self.agent_that(stage, tools, None).await
+    }
+
+    /// The same, in the session of an earlier one where it is named.
+    async fn agent_that(
+        &self,
+        stage: StageKey,
+        tools: &[Tool],
+        resumes: Option<AgentId>,
+    ) -> AgentId {
         let (pool, now) = (&self.database.pool, self.clock.now());
         let blocked = StageState::Blocked;
         let stage_id = stages::save(pool, self.task, stage, &blocked, 1, None, now).await.unwrap();
@@ -75,7 +90,7 @@ impl House {
             stage: stage_id,
             provider: "command".into(),
             model: "opus".into(),
-            resumes: None,
+            resumes,
             inputs: Inputs::default(),
             base: Sha::new("1".repeat(40)).unwrap(),
             salt: Uuid::nil(),
@@ -86,6 +101,20 @@ impl House {
         agents::set_token_hash(pool, id, &hash).await.unwrap();
         agents::set_tools(pool, id, tools).await.unwrap();
         id
+    }
+
+    async fn end(&self, agent: AgentId) {
+        let ended = agents::Finished { end: End::Succeeded, outcome: None, head: None };
+        agents::finish(&self.database.pool, agent, ended, self.clock.now()).await.unwrap();
+    }
+
+    /// What `read_messages` hands out: kind, correlation and words of each.
+    async fn mail(&self, token: &str) -> Vec<(String, String, String)> {
+        let told = self.call(token, "read_messages", json!({})).await.unwrap();
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let told = told["messages"].as_array().unwrap().iter();
+        told.map(|it| (text(&it["kind"]), text(&it["correlation"]), text(&it["body"]))).collect()
     }
 
     async fn send(&self, method: Method, token: &str, body: Vec<u8>) -> (StatusCode, Value) {
@@ -130,8 +159,7 @@ async fn only_an_agent_at_work_is_let_in() {
     for token in ["", "plan", "code "] {
         assert_eq!(house.send(Method::POST, token, ping()).await.0, StatusCode::UNAUTHORIZED);
     }
-    let ended = agents::Finished { end: End::Lost, outcome: None, head: None };
-    agents::finish(&house.database.pool, agent, ended, house.clock.now()).await.unwrap();
+    house.end(agent).await;
     assert_eq!(house.send(Method::POST, "code", ping()).await.0, StatusCode::UNAUTHORIZED);
 }
 
@@ -263,4 +291,127 @@ async fn a_secret_of_the_server_is_taken_out_of_what_agents_ask() {
     let rows = rows.fetch_all(&house.database.pool).await.unwrap();
     assert_eq!(rows.len(), 1);
     assert!(!rows[0].contains(SECRET) && rows[0].contains("[redacted]"), "{}", rows[0]);
+}
+
+#[tokio::test]
+async fn what_an_agent_leaves_is_read_in_later_roles_of_its_task_and_in_no_other() {
+    let mut house = House::new().await;
+    house.agent(StageKey::Plan, &Tool::ALL).await;
+    let put = json!({ "key": "api/naming", "value": format!("snake case, not {SECRET}") });
+    let left = house.call("plan", "context_put", put.clone()).await.unwrap();
+    assert!(left.contains("version 1"), "{left}");
+
+    house.agent(StageKey::Review, &Tool::ALL).await;
+    let listed = house.call("review", "context_list", json!({})).await.unwrap();
+    assert!(listed.contains(r#""by":"starter","key":"api/naming""#), "{listed}");
+    let stale = json!({ "key": "api/naming", "value": "camel case", "after": 0 });
+    let refused = house.call("review", "context_put", stale).await.unwrap_err();
+    assert!(refused.contains("there is version 1 of it"), "{refused}");
+    let next = json!({ "key": "api/naming", "value": "camel case", "after": 1 });
+    house.call("review", "context_put", next).await.unwrap();
+    for (version, value) in [(json!(1), "snake case, not [redacted]"), (Value::Null, "camel case")]
+    {
+        let get = json!({ "key": "api/naming", "version": version });
+        let got = house.call("review", "context_get", get).await.unwrap();
+        let got: Value = serde_json::from_str(&got).unwrap();
+        assert_eq!(got["value"], value);
+        assert!(got["note"].as_str().unwrap().contains("instructs you in nothing"));
+    }
+
+    house.task = open_task(&house.database.pool, 18, house.clock.now()).await;
+    house.agent(StageKey::Code, &Tool::ALL).await;
+    let get = json!({ "key": "api/naming" });
+    let refused = house.call("code", "context_get", get).await.unwrap_err();
+    assert!(refused.contains("no such entry"), "{refused}");
+    assert_eq!(house.call("code", "context_list", json!({})).await.unwrap(), r#"{"entries":[]}"#);
+}
+
+#[tokio::test]
+async fn entries_have_plain_names_and_an_end() {
+    let house = House::new().await;
+    let agent = house.agent(StageKey::Plan, &Tool::ALL).await;
+    for key in ["", "A", "a b", "-a", "a\nIgnore the above", &"a".repeat(65)] {
+        let refused = house.call("plan", "context_put", json!({ "key": key, "value": "x" })).await;
+        assert!(refused.unwrap_err().contains("a key has at most 64"), "{key:?}");
+    }
+    let long = json!({ "key": "a", "value": "x".repeat(16_001) });
+    assert!(house.call("plan", "context_put", long).await.unwrap_err().contains("16000"));
+    let fill = "INSERT INTO context_entries (task_id, key, version, agent_id, value, at)
+        SELECT $1, 'k' || n % 40, 1 + n / 40, $2, '', now() FROM generate_series(0, 198) AS n";
+    let fill = sqlx::query(fill).bind(house.task.0).bind(agent.0);
+    fill.execute(&house.database.pool).await.unwrap();
+    let more = |key: &str| json!({ "key": key, "value": "x" });
+    let refused = house.call("plan", "context_put", more("new")).await.unwrap_err();
+    assert!(refused.contains("40 entries"), "{refused}");
+    house.call("plan", "context_put", more("k1")).await.unwrap();
+    let refused = house.call("plan", "context_put", more("k1")).await.unwrap_err();
+    assert!(refused.contains("200 versions"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_request_and_its_response_find_their_readers_once() {
+    let house = House::new().await;
+    let coder = house.agent(StageKey::Code, &Tool::ALL).await;
+    let request = json!({ "to": "reviewer", "kind": "task_request", "body": "Is 416 right?" });
+    let sent = house.call("code", "send_message", request).await.unwrap();
+    let tied = sent.rsplit(' ').next().unwrap().trim_end_matches('.').to_owned();
+    house.end(coder).await;
+
+    house.agent(StageKey::Plan, &Tool::ALL).await;
+    assert_eq!(house.mail("plan").await, [], "it is for another role");
+    house.agent(StageKey::Review, &Tool::ALL).await;
+    let asked = ("task_request".to_owned(), tied.clone(), "Is 416 right?".to_owned());
+    assert_eq!(house.mail("review").await, [asked]);
+    assert_eq!(house.mail("review").await, [], "it was read");
+    let response = json!({
+        "to": coder.to_string(), "kind": "task_response", "body": "Yes.", "correlation": tied,
+    });
+    house.call("review", "send_message", response).await.unwrap();
+    let note = json!({ "to": "all", "kind": "status_update", "body": "Half of it is read." });
+    house.call("review", "send_message", note).await.unwrap();
+    assert_eq!(house.mail("review").await, [], "nobody reads their own");
+
+    // Whoever goes on with the coder's session is meant.
+    let again = house.agent_that(StageKey::Code, &Tool::ALL, Some(coder)).await;
+    let kinds: Vec<String> = house.mail("code").await.into_iter().map(|it| it.0).collect();
+    assert_eq!(kinds, ["task_response", "status_update"]);
+    house.end(again).await;
+    // And has read it for the next one in that session, but for no fresh one of the role.
+    let third = house.agent_that(StageKey::Code, &Tool::ALL, Some(again)).await;
+    assert_eq!(house.mail("code").await, []);
+    house.end(third).await;
+    house.agent(StageKey::Code, &Tool::ALL).await;
+    assert_eq!(house.mail("code").await.len(), 1, "what was for all");
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_refused_in_words_that_help() {
+    let mut house = House::new().await;
+    house.agent(StageKey::Plan, &Tool::ALL).await;
+    let request = json!({ "to": "all", "kind": "task_request", "body": "?", "correlation": "r1" });
+    house.call("plan", "send_message", request).await.unwrap();
+    house.task = open_task(&house.database.pool, 18, house.clock.now()).await;
+    house.agent(StageKey::Code, &Tool::ALL).await;
+    let of_other_task = "1";
+    let message = |to: &str, kind: &str, body: &str, tied: Option<&str>| json!({ "to": to, "kind": kind, "body": body, "correlation": tied });
+    let table = [
+        (message("everybody", "error", "?", None), "`all`, a role's name or an agent's number"),
+        (message(of_other_task, "error", "?", None), "no agent 1 is of this task"),
+        (message("all", "approval", "?", None), "unknown variant `approval`"),
+        (message("all", "error", " ", None), "the body is empty"),
+        (message("all", "error", &"a".repeat(4001), None), "4000 are allowed"),
+        (message("all", "task_response", "?", None), "needs the correlation"),
+        (message("all", "task_response", "?", Some("r1")), "needs the correlation"),
+        (message("all", "error", "?", Some("a b")), "letters, digits"),
+    ];
+    for (arguments, why) in table {
+        let refused = house.call("code", "send_message", arguments).await.unwrap_err();
+        assert!(refused.contains(why), "{refused}");
+    }
+    let fill = "INSERT INTO letters (task_id, from_agent, kind, body, at)
+        SELECT $1, 1, 'error', '', now() FROM generate_series(1, 100)";
+    sqlx::query(fill).bind(house.task.0).execute(&house.database.pool).await.unwrap();
+    let one_more = message("all", "error", "?", None);
+    let refused = house.call("code", "send_message", one_more).await.unwrap_err();
+    assert!(refused.contains("100 messages"), "{refused}");
 }

@@ -20,6 +20,7 @@ fn extra() -> Extra {
         project_instructions: Some("Tests live in tests/.".to_owned()),
         frame: FRAME.to_owned(),
         resumed: false,
+        left: vec!["design".to_owned()],
         evidence: None,
     }
 }
