@@ -30,6 +30,8 @@ use crate::{
 
 /// How often a running agent's row is looked at and written.
 const TICK: Duration = Duration::from_secs(1);
+/// After how many ticks an agent that asked is interrupted.
+const FAREWELL: u32 = 10;
 /// How long a program may stay after its work is done.
 const LINGER: Duration = Duration::from_secs(20);
 
@@ -89,7 +91,7 @@ async fn start(
     let (give, orders) = mpsc::channel(16);
     let reader = Reader { task, session: agent.session, role: agent.role };
     let lost = claimed.lost.clone();
-    let desk = Desk { parts, agent: agent.id, reader, giving: None, lost, give };
+    let desk = Desk { parts, agent: agent.id, reader, giving: None, since_asked: 0, lost, give };
     let playing = parts.runtime.play(&assignment, Wires { notes, orders });
     let (life, ()) = tokio::join!(playing, desk.sit(heard));
     Ok(life)
@@ -222,6 +224,8 @@ struct Desk<'a> {
     reader: Reader,
     /// The message that is being handed over, and whether it was.
     giving: Option<(i64, oneshot::Receiver<()>)>,
+    /// Ticks since it asked a person.
+    since_asked: u32,
     /// Cancelled when another worker may have the job soon: then nothing may run here any more.
     lost: CancellationToken,
     give: mpsc::Sender<Order>,
@@ -279,7 +283,21 @@ impl Desk<'_> {
             let (given, _) = oneshot::channel();
             self.order(Order::Say { text: prompt::message_text(&message), given }).await;
         }
+        if questions::of_agent(pool, self.agent).await?.is_some() {
+            return self.end_soon().await;
+        }
         self.hand_over(now).await
+    }
+
+    /// An agent that asked has a moment to end its turn. Claude Code reminds its model of the structured
+    /// output once more, and a model can go on by itself: nobody would use what comes of it.
+    async fn end_soon(&mut self) -> Result<(), Failure> {
+        self.since_asked += 1;
+        if self.since_asked == FAREWELL {
+            let by = CancelledBy::Superseded;
+            self.order(Order::Stop { stop: Stop::Interrupt, by }).await;
+        }
+        Ok(())
     }
 
     /// Hands the agent what other agents wrote to it, one message after the other. One that it was not
@@ -287,12 +305,11 @@ impl Desk<'_> {
     async fn hand_over(&mut self, now: Timestamp) -> Result<(), Failure> {
         let pool = &self.parts.pool;
         if let Some((id, given)) = &mut self.giving {
-            match given.try_recv() {
-                Ok(()) => letters::mark_read(pool, self.reader.session, &[*id], now).await?,
-                Err(oneshot::error::TryRecvError::Empty) => return Ok(()),
-                // Its session takes no more.
-                Err(oneshot::error::TryRecvError::Closed) => return Ok(()),
+            if given.try_recv().is_err() {
+                // Not yet, or its session takes no more.
+                return Ok(());
             }
+            letters::mark_read(pool, self.reader.session, &[*id], now).await?;
             self.giving = None;
         }
         let unread = letters::list_unread(pool, self.reader).await?;
@@ -353,7 +370,7 @@ async fn save(
 ) -> Result<(), Failure> {
     let now = parts.clock.now();
     let event = told(parts, task, agent, What::AgentFinished { agent: agent.id }).await?;
-    let asked = asked(parts, agent.id, &life.end).await?;
+    let asked = asked(parts, agent.id).await?;
     let mut tx = parts.pool.begin().await?;
     if let Some(bytes) = &life.session {
         agent_sessions::save(&mut *tx, agent.session, &agent.provider, agent.id, bytes, now)
@@ -381,20 +398,11 @@ async fn save(
 }
 
 /// The question that the agent's end stands for. Once it has asked, it matters little how its last turn
-/// went, or whether there was one: unless somebody ended it, it ended with its question.
-async fn asked(parts: &Parts, agent: AgentId, end: &End) -> Result<Option<QuestionId>, Failure> {
-    match end {
-        End::Cancelled(
-            CancelledBy::Person(_) | CancelledBy::Operator | CancelledBy::Superseded,
-        ) => Ok(None),
-        End::Succeeded
-        | End::Asked(_)
-        | End::OutOfQuota { .. }
-        | End::OutOfBudget
-        | End::Failed(_)
-        | End::TimedOut(_)
-        | End::Cancelled(CancelledBy::Shutdown)
-        | End::Lost => Ok(questions::of_agent(&parts.pool, agent).await?),
+/// went, or whether there was one: unless somebody wanted it to end, it ended with its question.
+async fn asked(parts: &Parts, agent: AgentId) -> Result<Option<QuestionId>, Failure> {
+    match agents::wanted(&parts.pool, agent).await? {
+        Some(_) => Ok(None),
+        None => Ok(questions::of_agent(&parts.pool, agent).await?),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `report_progress`: the list of what is done and left, for the progress comment.
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,6 +19,8 @@ use crate::{
 
 /// Entries of one list.
 const MOST_ITEMS: usize = 40;
+/// How long a change waits for more before it is said: GitHub does not take an edit a second for long.
+const GATHER: TimeDelta = TimeDelta::seconds(5);
 /// Characters of one entry.
 const LONGEST_ITEM: usize = 200;
 
@@ -81,7 +84,7 @@ pub(super) async fn report(
             dedup: Some(format!("say:{report}")),
             priority: 0,
             repository: Some(caller.repository),
-            run_at: now,
+            run_at: now + GATHER,
         };
         let wake = queue::enqueue(&mut tx, &[say]).await?;
         tx.commit().await?;

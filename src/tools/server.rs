@@ -22,7 +22,6 @@ const LARGEST_BODY: usize = 256 << 10;
 /// The paths of the tool server, for the gateway's listener.
 ///
 /// It offers no stream of its own and keeps no session, so that only POST is served.
-#[must_use]
 pub fn router(tools: Tools) -> Router {
     Router::new().route(TOOLS_PATH, post(serve)).with_state(tools)
 }

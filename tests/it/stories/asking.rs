@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use emulators::{
     contract::node_modules,
     github::{Comment, GitHub},
-    models::{Answer, Brain, Content, Crew, Request},
+    models::{Answer, Brain, Content, Crew, Pace, Request},
 };
 use serde_json::json;
 use sqlx::AssertSqlSafe;
@@ -130,6 +130,30 @@ async fn an_agents_question_outlives_a_restart_and_a_tick_answers_it() {
 #[tokio::test]
 async fn the_real_claude_programs_question_outlives_a_restart_and_a_tick_answers_it() {
     a_question_outlives_a_restart("Find the reading", claude).await;
+}
+
+/// A coder that asks and then does not end its turn.
+struct Restless(Asking);
+
+impl Brain for Restless {
+    fn answer(&self, request: &Request) -> Answer {
+        let answered = request.user_texts().concat().contains("You asked:");
+        match asked(request) && !answered {
+            true => Answer::new().with_pace(Pace::Never),
+            false => self.0.answer(request),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_asked_and_does_not_end_is_ended_with_its_question() {
+    let story = Story::with(Arc::new(Restless(Asking(Crew::new()))), |_| ()).await;
+    let (issue, _) = until_asked(&story).await;
+    story.mara().comment(REPOSITORY, issue, "/baton answer 1: 1").unwrap();
+    story.merge().await;
+    story.until_state("done").await;
+    story.until_true(WENT_ON).await;
+    story.end().await;
 }
 
 #[tokio::test]
