@@ -16,6 +16,7 @@ pub mod provider;
 pub mod queue;
 pub mod report;
 pub mod sandbox;
+pub mod tools;
 pub mod webhook;
 pub mod workflow;
 pub mod workspace;

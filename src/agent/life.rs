@@ -19,9 +19,9 @@ use super::{
 use crate::{
     model::{
         AgentId, BranchName, CancelledBy, End, FailKind, Micros, Outcome, RepositoryId, Role,
-        SessionId, Sha,
+        SessionId, Sha, TOOLS_PATH,
     },
-    provider::{Command, Launch, by_name},
+    provider::{Command, Launch, ToolServer, by_name},
     sandbox::{Network, Spec},
     workspace::{Checkout, Identity, Import, Workspace, WorkspaceKey},
 };
@@ -249,6 +249,7 @@ fn launch(assignment: &Assignment, workspace: &Workspace, folders: &Folders, por
         prompt: rendered.prompt.clone(),
         schema: Some(rendered.schema.clone()),
         tools: rendered.tools.clone(),
+        tool_server: tool_server(assignment, port),
         session: assignment.session,
         resume: assignment.resume.is_some(),
         gateway_url: format!("http://127.0.0.1:{port}"),
@@ -260,6 +261,16 @@ fn launch(assignment: &Assignment, workspace: &Workspace, folders: &Folders, por
         search_path: SEARCH_PATH.to_owned(),
         max_turns: Some(rendered.max_turns),
     }
+}
+
+/// Baton's tools are behind the gateway's socket, opened by the same token.
+fn tool_server(assignment: &Assignment, port: u16) -> Option<ToolServer> {
+    let tools = assignment.rendered.baton.clone();
+    (!tools.is_empty()).then(|| ToolServer {
+        url: format!("http://127.0.0.1:{port}{TOOLS_PATH}"),
+        token: assignment.token.clone(),
+        tools,
+    })
 }
 
 /// Reads the one file that is kept of what the agent wrote: a regular file of bounded size, reached

@@ -35,7 +35,7 @@ pub enum Note {
 }
 
 /// Something that a running agent is told.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Order {
     /// To end.
     Stop {
@@ -45,7 +45,12 @@ pub enum Order {
         by: CancelledBy,
     },
     /// A further prompt for the live session.
-    Say(String),
+    Say {
+        /// The words.
+        text: String,
+        /// Told once the program was given them; dropped where it is on its way out.
+        given: tokio::sync::oneshot::Sender<()>,
+    },
 }
 
 /// The two ends that an agent holds.

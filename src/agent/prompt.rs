@@ -12,6 +12,7 @@ mod judge;
 mod request;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,9 +22,9 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::model::{Agent, CommandRun, Role, Situation};
+use crate::model::{Agent, CommandRun, Role, Situation, Tool};
 
-pub use follow_up::message_text;
+pub use follow_up::{letter_text, message_text};
 pub use judge::{repair_prompt, validate};
 pub use request::Request;
 
@@ -70,6 +71,8 @@ pub enum PromptError {
 pub struct RolePrompt {
     /// The tools it may use, by the names of Claude Code.
     pub tools: Vec<String>,
+    /// The tools of Baton's own that it may call.
+    pub baton: Vec<Tool>,
     /// Minutes in all.
     pub minutes: u32,
     /// Minutes without a word before it counts as hung.
@@ -91,6 +94,8 @@ pub struct RolePrompt {
 #[serde(deny_unknown_fields)]
 struct Front {
     tools: Vec<String>,
+    #[serde(default)]
+    baton: Vec<Tool>,
     minutes: u32,
     silence_minutes: u32,
     max_turns: u32,
@@ -109,6 +114,8 @@ pub struct Extra {
     pub frame: String,
     /// Whether the session that the agent goes on with is there: it gets the news only.
     pub resumed: bool,
+    /// Names of what earlier agents left for this one.
+    pub left: Vec<String>,
     /// What the commands on the deployed program brought, for the verifier.
     pub evidence: Option<CommandRun>,
 }
@@ -124,6 +131,8 @@ pub struct Rendered {
     pub schema: serde_json::Value,
     /// The tools it may use.
     pub tools: Vec<String>,
+    /// The tools of Baton's own that it may call.
+    pub baton: Vec<Tool>,
     /// Minutes in all: the policy's, else the file's.
     pub minutes: u32,
     /// Minutes without a word before it counts as hung.
@@ -195,6 +204,7 @@ impl Prompts {
         let context = context::Context::new(situation, agent, extra, &frame, &news);
         let context = Value::from(Serde(context));
         let system = environment.render_str(&words.system, &context).map_err(template)?;
+        let system = format!("{system}{}", tools::words(&words.baton, &extra.left));
         let prompt = if extra.resumed {
             follow_up::next_message(&news)
         } else {
@@ -234,6 +244,7 @@ impl RolePrompt {
             prompt,
             schema: self.schema.clone(),
             tools: self.tools.clone(),
+            baton: self.baton.clone(),
             minutes: self.minutes,
             silence_minutes: self.silence_minutes,
             max_turns: self.max_turns,
@@ -262,6 +273,7 @@ impl RolePrompt {
             .map_err(|error| form(format!("its schema is no JSON Schema: {error}")))?;
         Ok(Self {
             tools: front.tools,
+            baton: front.baton,
             minutes: front.minutes,
             silence_minutes: front.silence_minutes,
             max_turns: front.max_turns,

@@ -148,11 +148,17 @@ impl Session<'_> {
 
     async fn obey(&mut self, order: Order, running: &Running) {
         match order {
-            Order::Say(text) => {
+            // Its input is closed: it is on its way out and cannot be told any more.
+            Order::Say { .. } if self.stdin.is_none() => {}
+            Order::Say { text, given } => {
                 let lines = self.provider.follow_up(&text);
                 self.verdict = None;
                 self.closing = None;
                 self.send(lines).await;
+                if self.stdin.is_some() {
+                    // Whoever gave the order has gone: it was heard all the same.
+                    let _ = given.send(());
+                }
             }
             Order::Stop { stop: Stop::Interrupt, by } => {
                 if self.stopping.is_none() {
@@ -222,10 +228,19 @@ impl Session<'_> {
                 let doing = Untrusted(format!("waits for the model API ({answer}, try {attempt})"));
                 note(wires, Note::Doing(doing)).await;
             }
-            AgentEvent::Started { .. }
-            | AgentEvent::ToolResult { .. }
-            | AgentEvent::Denied { .. } => {}
+            AgentEvent::Started { broken_tools, .. } => self.started(&broken_tools),
+            AgentEvent::ToolResult { .. } | AgentEvent::Denied { .. } => {}
             AgentEvent::Finished { result, .. } => self.finished(result).await,
+        }
+    }
+
+    /// A broken tool server does not fail the run by itself: the agent is ended at once.
+    fn started(&mut self, broken_tools: &[String]) {
+        if !broken_tools.is_empty() {
+            let which = format!("no connection to {}", broken_tools.join(", "));
+            self.verdict = Some((End::Failed(FailKind::Tools(which)), None));
+            self.stdin = None;
+            self.closing = Some(Instant::now());
         }
     }
 

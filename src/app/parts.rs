@@ -27,6 +27,7 @@ use crate::{
     pipeline::{DeployGrant, Parts, Settings},
     queue::Wakes,
     sandbox::{Bubblewrap, Host, Owner, Sandbox},
+    tools::{self, Tools},
     workspace::{Account, Workspaces},
 };
 
@@ -54,8 +55,19 @@ pub(super) async fn build(
     if limits.accounts.is_empty() {
         limits.accounts.push(app.owner_login.clone());
     }
+    let secrets = secrets(config);
+    let redactor = Redactor::new(secrets.iter().map(secrecy::ExposeSecret::expose_secret));
+    let wakes = Wakes::new();
+    let redact = redactor.clone();
+    let tools = tools::router(Tools {
+        pool: pool.clone(),
+        clock: clock.clone(),
+        wakes: wakes.clone(),
+        redact: Arc::new(move |text: &str| redact.redact(text)),
+    });
     let books = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone(), clock.clone()));
-    let gateway = Gateway::start(gateway_settings(&config.agents, &data)?, books, clock.clone())?;
+    let settings = gateway_settings(&config.agents, &data)?;
+    let gateway = Gateway::start_beside(settings, books, clock.clone(), tools)?;
     let bridge = match &options.bridge {
         Some(bridge) => bridge.clone(),
         None => std::env::current_exe()?,
@@ -63,7 +75,6 @@ pub(super) async fn build(
     let runtime = runtime(&config.agents, &bridge, &data, &gateway)?;
     let kind = runtime.kind().name().to_owned();
     let node = db::nodes::upsert(pool, &node_name(&data), &[kind], clock.now()).await?;
-    let secrets = secrets(config);
     let settings = Settings {
         name: config.name.clone(),
         provider: config.agents.provider.clone(),
@@ -76,7 +87,6 @@ pub(super) async fn build(
         salt: db::server::salt(pool).await?,
         minute: options.minute,
     };
-    let redactor = Redactor::new(secrets.iter().map(secrecy::ExposeSecret::expose_secret));
     let lines = Arc::new(DatabaseLines(pool.clone()));
     let parts = Parts {
         pool: pool.clone(),
@@ -86,7 +96,7 @@ pub(super) async fn build(
         runtime,
         prompts: Prompts::embedded()?,
         logs: Logs::start(lines, redactor, clock.clone(), LogSettings::default()),
-        wakes: Wakes::new(),
+        wakes,
         shutting_down,
         settings,
     };

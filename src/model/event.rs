@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActorId, AgentId, BranchName, CheckRunId, Command, CommandRunId, CommentId, DeliveryGuid,
-    EventId, Form, Login, Refusal, RepositoryId, Sha, Timestamp,
+    EventId, Form, Login, QuestionId, Refusal, RepositoryId, Sha, Timestamp,
 };
 
 /// A GitHub account that did something.
@@ -213,6 +213,11 @@ pub enum What {
         /// Why, with the remedy.
         reason: String,
     },
+    /// Nobody answered a question in time.
+    DeadlinePassed {
+        /// Which question.
+        question: QuestionId,
+    },
 }
 
 /// An event as it is found, before it has a row.
@@ -279,6 +284,7 @@ impl What {
             Self::PublishHeld { .. } => "publish.held",
             Self::PublishRefused { .. } => "publish.refused",
             Self::StartRefused { .. } => "start.refused",
+            Self::DeadlinePassed { .. } => "deadline.passed",
         }
     }
 }

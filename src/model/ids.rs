@@ -37,6 +37,8 @@ number_id! {
     JobId;
     /// Baton's row id of a run of a repository's commands.
     CommandRunId;
+    /// Baton's row id of a question.
+    QuestionId;
     /// Baton's row id of a deployment.
     DeploymentId;
     /// GitHub's id of a repository.

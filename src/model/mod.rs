@@ -10,9 +10,11 @@ mod command;
 mod event;
 mod ids;
 mod job;
+mod letter;
 mod money;
 mod outcome;
 mod policy;
+mod question;
 mod report;
 mod role;
 #[cfg(test)]
@@ -20,6 +22,7 @@ pub mod sample;
 mod situation;
 mod state;
 mod text;
+mod tool;
 
 pub use act::{Act, NotHere, Reaction, Reply};
 pub use agent::{AgentEvent, Inputs, Message, TodoItem, TodoState, TokenUsage};
@@ -28,12 +31,14 @@ pub use command::{Command, Form};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Sweep};
+pub use letter::{Addressee, Letter, LetterKind};
 pub use money::{BUDGET_SPENT, Micros};
 pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
 pub use policy::{DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, RolePolicy, Until};
+pub use question::{Answer, Fallback, Question};
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,
@@ -49,6 +54,7 @@ pub use state::{
     StageState, Stop, TaskState, WaitFor, Watchdog,
 };
 pub use text::{Untrusted, cut};
+pub use tool::{TOOLS_PATH, Tool};
 
 /// A moment in UTC. Baton takes it from its `Clock`, never from the operating system directly.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

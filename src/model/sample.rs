@@ -173,6 +173,7 @@ pub fn situation() -> Situation {
         plans: vec![],
         approvals: vec![],
         findings: vec![],
+        questions: vec![],
         agents: vec![],
         runs: vec![],
         deployments: vec![],

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ActorId, AgentId, AgentState, Approval, Approved, BranchName, CommandRunId, CommentId,
     DeploymentId, DeploymentState, Difference, Environment, InputHash, Inputs, InstallationId,
-    Limits, Login, Micros, Outcome, Permission, Person, PlanHash, PlanOutcome, Policy,
+    Limits, Login, Micros, Outcome, Permission, Person, PlanHash, PlanOutcome, Policy, Question,
     RepositoryId, RepositoryName, Role, SessionId, Severity, Sha, StageId, StageKey, StageState,
     Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
 };
@@ -33,6 +33,8 @@ pub struct Situation {
     pub approvals: Vec<Approval>,
     /// Its findings, by number.
     pub findings: Vec<Finding>,
+    /// The questions of its agents, by number.
+    pub questions: Vec<Question>,
     /// Its agents, oldest first.
     pub agents: Vec<Agent>,
     /// Its command runs, oldest first.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, AgentId, CommandRunId, PlanHash, Role, Sha, Timestamp};
+use super::{ActorId, AgentId, CommandRunId, PlanHash, QuestionId, Role, Sha, Timestamp};
 
 /// A node of the workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -130,6 +130,8 @@ pub enum WaitFor {
     PlanApproval(PlanHash),
     /// Somebody to let this commit be pushed.
     PushApproval(Sha),
+    /// Somebody to answer this question.
+    Answer(QuestionId),
     /// Somebody to merge this head.
     Merge(Sha),
 }
@@ -361,6 +363,8 @@ impl AgentState {
 pub enum End {
     /// With a valid outcome.
     Succeeded,
+    /// With a question to a person: its session goes on with the answer.
+    Asked(QuestionId),
     /// The model's provider gives no more until then.
     OutOfQuota {
         /// When to try again.
@@ -426,6 +430,8 @@ pub enum FailKind {
     InvalidOutcome(String),
     /// The model API refused.
     Model(String),
+    /// Baton's tool server could not be reached from inside.
+    Tools(String),
     /// The repository's own commands failed.
     Commands,
     /// What was looked at is not good enough: a failed verification.

@@ -7,7 +7,7 @@ use crate::{
     db::{
         agent_inbox, agents, approvals,
         command_runs::{self, NewCommandRun},
-        deployments, findings, ledger, plans, reports, repositories, stages,
+        deployments, findings, ledger, plans, questions, reports, repositories, stages,
         task_refs::{self, RefKind},
         tasks,
     },
@@ -146,6 +146,9 @@ impl<'a> Apply<'a> {
             Effect::Approve(approval) => {
                 let task = self.task()?.id;
                 approvals::insert(&mut *tx, task, approval, Some(self.event.id)).await?;
+            }
+            Effect::Answer { question, answer } => {
+                questions::answer(&mut *tx, *question, answer).await?;
             }
             Effect::Finding(finding) => {
                 let task = self.task()?.id;

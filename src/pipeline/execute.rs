@@ -6,18 +6,23 @@ use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Parts, parse, situation, sweep, writing};
 use crate::{
     agent::{Assignment, Life, Note, Order, Patience, Stream, Wires, prompt},
-    db::{agent_inbox, agent_sessions, agents, events, tasks},
+    db::{
+        agent_inbox, agent_sessions, agents, context_entries, events,
+        letters::{self, Reader},
+        questions, tasks,
+    },
     github::{Access, GitHubError},
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, NewEvent, RunKind, Situation,
-        StageKey, Stop, Subject, Sweep, TaskId, TodoItem, Untrusted, What,
+        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, LetterKind, NewEvent,
+        QuestionId, RunKind, Situation, StageKey, Stop, Subject, Sweep, TaskId, Timestamp,
+        TodoItem, Untrusted, What,
     },
     queue::{self, Claimed},
     workspace::{Identity, trailers},
@@ -25,6 +30,8 @@ use crate::{
 
 /// How often a running agent's row is looked at and written.
 const TICK: Duration = Duration::from_secs(1);
+/// After how many ticks an agent that asked is interrupted.
+const FAREWELL: u32 = 10;
 /// How long a program may stay after its work is done.
 const LINGER: Duration = Duration::from_secs(20);
 
@@ -82,7 +89,9 @@ async fn start(
         .await?;
     let (notes, heard) = mpsc::channel(1024);
     let (give, orders) = mpsc::channel(16);
-    let desk = Desk { parts, agent: agent.id, lost: claimed.lost.clone(), give };
+    let reader = Reader { task, session: agent.session, role: agent.role };
+    let lost = claimed.lost.clone();
+    let desk = Desk { parts, agent: agent.id, reader, giving: None, since_asked: 0, lost, give };
     let playing = parts.runtime.play(&assignment, Wires { notes, orders });
     let (life, ()) = tokio::join!(playing, desk.sit(heard));
     Ok(life)
@@ -119,6 +128,7 @@ async fn assignment(
     let token = new_token();
     let hash: [u8; 32] = Sha256::digest(token.expose_secret().as_bytes()).into();
     agents::set_token_hash(&parts.pool, agent.id, &hash).await?;
+    agents::set_tools(&parts.pool, agent.id, &rendered.baton).await?;
     let policy = situation.policy.roles.get(&agent.role);
     let minutes = policy.and_then(|role| role.minutes).unwrap_or(rendered.minutes);
     let patience = Patience {
@@ -189,6 +199,10 @@ async fn extra(
     });
     let (diff, instructions) =
         reading.await.map_err(|error| Failure::Hopeless(error.to_string()))?;
+    let left = match &situation.task {
+        Some(task) => context_entries::list(&parts.pool, task.id).await?,
+        None => Vec::new(),
+    };
     let mut frame = [0_u8; 8];
     rand::rng().fill_bytes(&mut frame);
     Ok(prompt::Extra {
@@ -196,6 +210,7 @@ async fn extra(
         project_instructions: (!instructions.is_empty()).then_some(instructions),
         frame: frame.iter().map(|byte| format!("{byte:02x}")).collect(),
         resumed,
+        left: left.into_iter().map(|entry| entry.key).collect(),
         evidence: situation.last_run(RunKind::Verify).cloned(),
     })
 }
@@ -211,6 +226,12 @@ const MAX_INSTRUCTIONS: usize = 32_000;
 struct Desk<'a> {
     parts: &'a Parts,
     agent: AgentId,
+    /// As whom it reads what other agents write.
+    reader: Reader,
+    /// The message that is being handed over, and whether it was.
+    giving: Option<(i64, oneshot::Receiver<()>)>,
+    /// Ticks since it asked a person.
+    since_asked: u32,
     /// Cancelled when another worker may have the job soon: then nothing may run here any more.
     lost: CancellationToken,
     give: mpsc::Sender<Order>,
@@ -255,7 +276,8 @@ impl Desk<'_> {
         let now = self.parts.clock.now();
         if std::mem::take(&mut progress.changed) {
             let line = progress.doing.as_ref();
-            agents::set_progress(pool, self.agent, &progress.todo, line, now).await?;
+            let todo = progress.todo.take();
+            agents::set_progress(pool, self.agent, todo.as_deref(), line, now).await?;
         }
         agents::heartbeat(pool, self.agent, now).await?;
         if let Some((stop, by)) = agents::wanted(pool, self.agent).await? {
@@ -264,7 +286,45 @@ impl Desk<'_> {
             self.order(Order::Stop { stop: Stop::Interrupt, by: CancelledBy::Shutdown }).await;
         }
         for message in agent_inbox::take_undelivered(pool, self.agent, now).await? {
-            self.order(Order::Say(prompt::message_text(&message))).await;
+            let (given, _) = oneshot::channel();
+            self.order(Order::Say { text: prompt::message_text(&message), given }).await;
+        }
+        if questions::of_agent(pool, self.agent).await?.is_some() {
+            return self.end_soon().await;
+        }
+        self.hand_over(now).await
+    }
+
+    /// An agent that asked has a moment to end its turn. Claude Code reminds its model of the structured
+    /// output once more, and a model can go on by itself: nobody would use what comes of it.
+    async fn end_soon(&mut self) -> Result<(), Failure> {
+        self.since_asked += 1;
+        if self.since_asked == FAREWELL {
+            let by = CancelledBy::Superseded;
+            self.order(Order::Stop { stop: Stop::Interrupt, by }).await;
+        }
+        Ok(())
+    }
+
+    /// Hands the agent what other agents wrote to it, one message after the other. One that it was not
+    /// given, for it is on its way out, is there for whoever goes on with its session.
+    async fn hand_over(&mut self, now: Timestamp) -> Result<(), Failure> {
+        let pool = &self.parts.pool;
+        if let Some((id, given)) = &mut self.giving {
+            if given.try_recv().is_err() {
+                // Not yet, or its session takes no more.
+                return Ok(());
+            }
+            letters::mark_read(pool, self.reader.session, &[*id], now).await?;
+            self.giving = None;
+        }
+        let unread = letters::list_unread(pool, self.reader).await?;
+        // That somebody is there is worth no turn of a model.
+        let next = unread.iter().find(|letter| letter.kind != LetterKind::Heartbeat);
+        if let Some(letter) = next {
+            let (given, heard) = oneshot::channel();
+            self.giving = Some((letter.id, heard));
+            self.order(Order::Say { text: prompt::letter_text(letter), given }).await;
         }
         Ok(())
     }
@@ -278,7 +338,8 @@ impl Desk<'_> {
 /// The newest of what an agent told.
 #[derive(Default)]
 struct Progress {
-    todo: Vec<TodoItem>,
+    /// Its list, until it is written; one that its tools report is written by them.
+    todo: Option<Vec<TodoItem>>,
     doing: Option<Untrusted>,
     changed: bool,
 }
@@ -299,7 +360,7 @@ impl Progress {
                 log.line(LogStream::Note, first.as_bytes()).await;
                 (self.doing, self.changed) = (Some(Untrusted(redactor.redact(&first))), true);
             }
-            Note::Todo(todo) => (self.todo, self.changed) = (todo, true),
+            Note::Todo(todo) => (self.todo, self.changed) = (Some(todo), true),
             Note::Started { .. } | Note::Usage(_) => {}
         }
     }
@@ -315,6 +376,7 @@ async fn save(
 ) -> Result<(), Failure> {
     let now = parts.clock.now();
     let event = told(parts, task, agent, What::AgentFinished { agent: agent.id }).await?;
+    let asked = asked(parts, agent.id).await?;
     let mut tx = parts.pool.begin().await?;
     if let Some(bytes) = &life.session {
         agent_sessions::save(&mut *tx, agent.session, &agent.provider, agent.id, bytes, now)
@@ -328,13 +390,26 @@ async fn save(
         // Its workspace is still there.
         wake = queue::enqueue(&mut tx, &[sweep::one(Sweep::Agents, now)]).await?;
     }
-    let finished = agents::Finished { end: life.end, outcome: life.outcome, head: life.head };
+    let (end, outcome) = match asked {
+        Some(question) => (End::Asked(question), None),
+        None => (life.end, life.outcome),
+    };
+    let finished = agents::Finished { end, outcome, head: life.head };
     agents::finish(&mut *tx, agent.id, finished, now).await?;
     let wake = wake.and(parse::save(&mut tx, &[event], now).await?);
     queue::finish(&mut tx, claimed, now).await?;
     tx.commit().await?;
     wake.release(&parts.wakes);
     Ok(())
+}
+
+/// The question that the agent's end stands for. Once it has asked, it matters little how its last turn
+/// went, or whether there was one: unless somebody wanted it to end, it ended with its question.
+async fn asked(parts: &Parts, agent: AgentId) -> Result<Option<QuestionId>, Failure> {
+    match agents::wanted(&parts.pool, agent).await? {
+        Some(_) => Ok(None),
+        None => Ok(questions::of_agent(&parts.pool, agent).await?),
+    }
 }
 
 /// Tells the task that its agent cannot start, and ends the agent.

@@ -103,6 +103,7 @@ fn may_begin(what: &What) -> bool {
         | What::PublishDone { .. }
         | What::PublishHeld { .. }
         | What::PublishRefused { .. }
-        | What::StartRefused { .. } => false,
+        | What::StartRefused { .. }
+        | What::DeadlinePassed { .. } => false,
     }
 }

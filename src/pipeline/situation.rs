@@ -52,6 +52,7 @@ pub(super) async fn load(
         plans: Vec::new(),
         approvals: Vec::new(),
         findings: Vec::new(),
+        questions: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
         deployments: Vec::new(),
@@ -69,6 +70,7 @@ pub(super) async fn load(
         situation.plans = loaded.plans;
         situation.approvals = loaded.approvals;
         situation.findings = loaded.findings;
+        situation.questions = loaded.questions;
         situation.agents = loaded.agents;
         situation.runs = loaded.runs;
         situation.deployments = loaded.deployments;

@@ -11,7 +11,7 @@ use crate::{
         deliveries::{self, NewDelivery},
         ledger,
         partitions::{self, Partitioned},
-        reports, repositories, tasks, usage,
+        questions, reports, repositories, tasks, usage,
     },
     model::{
         Actor, Cause, Command, Form, Job, NewEvent, NewJob, Subject, Sweep, Task, TaskId,
@@ -189,7 +189,7 @@ async fn unsaid(parts: &Parts) -> Result<Wake, Failure> {
     Ok(wake)
 }
 
-/// Resumes tasks whose quota is back.
+/// Resumes tasks whose quota is back, and goes on where nobody answered in time.
 async fn deadlines(parts: &Parts) -> Result<Wake, Failure> {
     let now = parts.clock.now();
     let mut found = Vec::new();
@@ -198,6 +198,10 @@ async fn deadlines(parts: &Parts) -> Result<Wake, Failure> {
         let what =
             What::CommandGiven { command: Command::Resume, form: Form::Operator, comment: None };
         found.push(event(&row.task, row.repository, what, now));
+    }
+    for (task, question) in questions::list_due(&parts.pool, now).await? {
+        let row = tasks::load(&parts.pool, task).await?;
+        found.push(event(&row.task, row.repository, What::DeadlinePassed { question }, now));
     }
     let mut tx = parts.pool.begin().await?;
     let wake = parse::save(&mut tx, &found, now).await?;

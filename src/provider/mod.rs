@@ -20,4 +20,4 @@ mod launch;
 
 pub use contract::{Close, Exit, ModelRefusal, Provider, RefusalKind, Step};
 pub use kind::{ProviderKind, by_name};
-pub use launch::{Command, ConfigFile, Launch};
+pub use launch::{Command, ConfigFile, Launch, ToolServer};

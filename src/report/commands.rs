@@ -15,6 +15,7 @@ pub fn meaning(word: &str) -> Option<&'static str> {
         }
         "revise" => "plans again with your words",
         "reject" => "turns down what waits, a plan or a push, and ends the task",
+        "answer" => "answers what an agent asked: an option's number, or words",
         "fix" => "lets the coder settle what is open",
         "review" => "reads the pull request, or reads it again",
         "audit" => "looks over the repository and opens issues for what it finds",
@@ -37,6 +38,7 @@ pub fn usage(word: &str) -> String {
         "approve" => "approve [hash]".to_owned(),
         "revise" => "revise <what to change>".to_owned(),
         "reject" => "reject <why>".to_owned(),
+        "answer" => "answer <n>: <your answer>".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -46,6 +48,11 @@ pub fn usage(word: &str) -> String {
 pub fn sensible(situation: &Situation) -> Vec<Usage> {
     if situation.repository.off {
         return with_meaning(&["on", "status"]);
+    }
+    if let Some(question) = situation.waiting_question() {
+        let usage = usage("answer").replace("<n>", &question.number.to_string());
+        let answer = meaning("answer").map(|meaning| (usage, meaning));
+        return answer.into_iter().chain(with_meaning(&["stop"])).collect();
     }
     let Some(task) = &situation.task else { return with_meaning(&["plan", "review", "audit"]) };
     if let TaskState::Waiting(WaitFor::PushApproval(head)) = &task.state {
@@ -60,7 +67,7 @@ pub fn sensible(situation: &Situation) -> Vec<Usage> {
         }
         (TaskState::Waiting(WaitFor::Merge(_)), _) if open => &["fix", "review", "stop"],
         (TaskState::Waiting(WaitFor::Merge(_)), _) => &["review", "stop"],
-        (TaskState::Open, _) => &["stop", "status"],
+        (TaskState::Open | TaskState::Waiting(WaitFor::Answer(_)), _) => &["stop", "status"],
         (TaskState::Parked(reason), _) => after_parking(reason),
         (TaskState::Done | TaskState::Cancelled { .. }, TaskOrigin::Pull) => &["review"],
         (TaskState::Done | TaskState::Cancelled { .. }, TaskOrigin::Audit) => &["audit"],

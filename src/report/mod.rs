@@ -27,6 +27,7 @@ mod parked;
 mod people;
 mod progress;
 mod pull;
+mod question;
 pub mod quote;
 mod refused;
 mod render;

@@ -14,6 +14,7 @@ use super::kept::kept;
 use super::marker::Marker;
 use super::parked::parked;
 use super::people::{ended_by, pull_name, who_acts};
+use super::question::{answered, how, quoted};
 use super::quote::{block, code, line};
 use super::steps::{checklist, way};
 
@@ -40,6 +41,10 @@ pub fn headline(situation: &Situation, task: &Task) -> String {
         TaskState::Waiting(WaitFor::PushApproval(_)) => {
             format!("the change is ready to be pushed, waiting for {}", who_acts(situation))
         }
+        TaskState::Waiting(WaitFor::Answer(_)) => {
+            let doing = waiting_stage(situation).map_or("an agent", StageKey::name);
+            format!("{doing} has a question, waiting for {}", who_acts(situation))
+        }
         TaskState::Waiting(WaitFor::Merge(_)) => {
             format!(
                 "{} is ready, waiting for {} to merge it",
@@ -51,6 +56,12 @@ pub fn headline(situation: &Situation, task: &Task) -> String {
         TaskState::Done => format!("{}. Nothing for you to do", done(situation, task)),
         TaskState::Cancelled { by } => format!("ended by {}", ended_by(situation, by)),
     }
+}
+
+/// The stage whose agent asked what the task waits for.
+fn waiting_stage(situation: &Situation) -> Option<StageKey> {
+    let asked = situation.waiting_question()?;
+    situation.agent(asked.agent).map(|agent| agent.stage)
 }
 
 fn parked_headline(situation: &Situation, reason: &ParkReason) -> String {
@@ -146,13 +157,21 @@ fn warnings(situation: &Situation) -> Vec<String> {
 
 fn body(situation: &Situation, task: &Task) -> Vec<String> {
     match &task.state {
-        TaskState::Open => vec![notes(situation), checklist(situation), plan_folded(situation)],
+        TaskState::Open => {
+            vec![notes(situation), answers(situation), checklist(situation), plan_folded(situation)]
+        }
         TaskState::Waiting(WaitFor::PlanApproval(_)) => waiting_plan(situation),
         TaskState::Waiting(WaitFor::PushApproval(head)) => {
             let kept = format!("Commit `{}` is kept here, nothing of it was pushed.", head.short());
             let why = asking_push::why(situation, task);
             let steps = [checklist(situation), asking_push::act(situation)];
             [vec![kept, why], steps.into(), vec![plan_folded(situation)]].concat()
+        }
+        TaskState::Waiting(WaitFor::Answer(_)) => {
+            let asked = situation.waiting_question();
+            let asked = asked.map(|asked| (quoted(asked), how(situation, asked, "Tick one below")));
+            let (asked, how) = asked.unwrap_or_default();
+            vec![asked, how, checklist(situation), plan_folded(situation)]
         }
         TaskState::Waiting(WaitFor::Merge(_)) => {
             let words = latest_words(situation);
@@ -175,6 +194,12 @@ fn body(situation: &Situation, task: &Task) -> Vec<String> {
 pub fn is_plan(situation: &Situation, task: &Task) -> bool {
     let ends_there = situation.policy.until < Until::Pr;
     task.origin == TaskOrigin::Issue && ends_there
+}
+
+/// What agents asked and people answered, so that the thread shows on what the work rests.
+fn answers(situation: &Situation) -> String {
+    let told: Vec<String> = situation.questions.iter().filter_map(answered).collect();
+    told.join("\\\n")
 }
 
 fn waiting_plan(situation: &Situation) -> Vec<String> {
@@ -297,7 +322,9 @@ fn footer(situation: &Situation, task: &Task) -> String {
             format!("{money}{split}{commands}")
         }
         TaskState::Waiting(WaitFor::PushApproval(_)) => money,
-        TaskState::Open | TaskState::Waiting(WaitFor::Merge(_)) => format!("{money}{commands}"),
+        TaskState::Open | TaskState::Waiting(WaitFor::Answer(_) | WaitFor::Merge(_)) => {
+            format!("{money}{commands}")
+        }
     };
     format!("<sub>{said}</sub>")
 }

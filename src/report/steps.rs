@@ -2,7 +2,7 @@
 
 use crate::model::{
     Agent, AgentState, FindingState, Outcome, RunKind, Severity, Situation, Stage, StageKey,
-    StageState, TaskOrigin, TaskState, TodoState, Until,
+    StageState, TaskOrigin, TaskState, TodoState, Until, WaitFor,
 };
 
 use super::evidence::newest;
@@ -99,7 +99,7 @@ fn stage_line(situation: &Situation, key: StageKey) -> String {
         StageState::Publishing { head, .. } => {
             ("➜", format!("`{}` is on its way to GitHub", head.short()))
         }
-        StageState::Waiting(_) => ("➜", waiting(key)),
+        StageState::Waiting(wait) => ("➜", waiting(situation, wait)),
         StageState::Passed => ("✓", passed(situation, key)),
         StageState::Failed(kind) => {
             let said = super::ended::failed(situation, key, kind);
@@ -123,13 +123,15 @@ fn has_stopped(situation: &Situation) -> bool {
     state.is_some_and(|state| state.is_final() || matches!(state, TaskState::Parked(_)))
 }
 
-fn waiting(key: StageKey) -> String {
-    match key {
-        StageKey::Plan => "waits for approval".to_owned(),
-        StageKey::Code => "waits for approval to be pushed".to_owned(),
-        StageKey::Review | StageKey::Deploy | StageKey::Verify | StageKey::Audit => {
-            "waits for a person".to_owned()
-        }
+fn waiting(situation: &Situation, wait: &WaitFor) -> String {
+    match wait {
+        WaitFor::PlanApproval(_) => "waits for approval".to_owned(),
+        WaitFor::Answer(id) => situation.question(*id).map_or_else(
+            || "waits for an answer".to_owned(),
+            |question| format!("waits for an answer to Q{}", question.number),
+        ),
+        WaitFor::PushApproval(_) => "waits for approval to be pushed".to_owned(),
+        WaitFor::Merge(_) => "waits for a person".to_owned(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     Decision, Effect, agents,
     deploying::{busy, unpark},
     draft::Draft,
-    findings, publishing,
+    findings, publishing, questions,
     threads::{by_actor, cancel, may, open, open_issue, raise_asking, settle_stages},
 };
 
@@ -31,6 +31,7 @@ pub(super) fn given(mut draft: Draft<'_>, command: &Command, form: Form) -> Deci
         Command::Approve { hash } => approve(draft, hash.as_deref()),
         Command::Revise { text } => revise(draft, text),
         Command::Reject { .. } => reject(draft),
+        Command::Answer { number, text } => questions::answer(draft, *number, text),
         Command::Fix => fix(draft),
         Command::Review => review(draft),
         Command::Audit => audit(draft),
@@ -55,6 +56,7 @@ fn needed(command: &Command) -> Permission {
         Command::Off | Command::On => Permission::Maintain,
         Command::Approve { .. }
         | Command::Reject { .. }
+        | Command::Answer { .. }
         | Command::Fix
         | Command::Retry
         | Command::Resume => Permission::Write,
@@ -98,6 +100,9 @@ fn plan(mut draft: Draft<'_>) -> Decision {
         return begin(draft, "plan");
     };
     let waits = matches!(task.state, TaskState::Waiting(WaitFor::PlanApproval(_)));
+    if let Some(why) = unanswered(&draft) {
+        return draft.decline("plan", why);
+    }
     let Some(base) = draft.default_head() else { return draft.decline("plan", NotHere::Busy) };
     if !waits {
         return draft.decline("plan", NotHere::Busy);
@@ -132,7 +137,7 @@ fn waiting_push<'a>(draft: &Draft<'a>) -> Option<(&'a Task, &'a Sha)> {
     let task = draft.s.task.as_ref()?;
     match &task.state {
         TaskState::Waiting(WaitFor::PushApproval(head)) => Some((task, head)),
-        TaskState::Waiting(WaitFor::PlanApproval(_) | WaitFor::Merge(_))
+        TaskState::Waiting(WaitFor::PlanApproval(_) | WaitFor::Answer(_) | WaitFor::Merge(_))
         | TaskState::Open
         | TaskState::Parked(_)
         | TaskState::Done
@@ -199,10 +204,19 @@ fn revise(mut draft: Draft<'_>, text: &str) -> Decision {
             draft.start(StageKey::Code, resumes, vec![message], head.clone());
             draft.rule("revise_change")
         }
+        TaskState::Waiting(WaitFor::Answer(_)) => {
+            let why = unanswered(&draft).unwrap_or(NotHere::Busy);
+            draft.decline("revise", why)
+        }
         TaskState::Parked(_) => revise_parked(draft, task, message),
         TaskState::Done | TaskState::Cancelled { .. } => draft.decline("revise", NotHere::Over),
         TaskState::Open => draft.decline("revise", NotHere::Busy),
     }
+}
+
+/// A question that waits is answered before anything else begins.
+fn unanswered(draft: &Draft<'_>) -> Option<NotHere> {
+    draft.s.waiting_question().map(|question| NotHere::Unanswered { question: question.number })
 }
 
 /// Goes on with a parked task, with these words: in the code where there is any, else in the plan.
@@ -265,6 +279,9 @@ fn fix(mut draft: Draft<'_>) -> Decision {
     let (Some(head), TaskOrigin::Issue) = (&task.head, task.origin) else {
         return draft.decline("fix", NotHere::NothingToFix);
     };
+    if let Some(why) = unanswered(&draft) {
+        return draft.decline("fix", why);
+    }
     if busy(&draft) {
         return draft.decline("fix", NotHere::Busy);
     }
@@ -286,6 +303,9 @@ fn review(mut draft: Draft<'_>) -> Decision {
         }
         return draft.decline("review", NotHere::NoPull);
     };
+    if let Some(why) = unanswered(&draft) {
+        return draft.decline("review", why);
+    }
     if busy(&draft) {
         return draft.decline("review", NotHere::Busy);
     }
@@ -337,7 +357,10 @@ fn resume(mut draft: Draft<'_>, word: &str) -> Decision {
             draft.rule("resumed")
         }
         TaskState::Done | TaskState::Cancelled { .. } => draft.decline(word, NotHere::Over),
-        TaskState::Open | TaskState::Waiting(_) => draft.decline(word, NotHere::NothingToResume),
+        TaskState::Open | TaskState::Waiting(_) => {
+            let why = unanswered(&draft).unwrap_or(NotHere::NothingToResume);
+            draft.decline(word, why)
+        }
     }
 }
 

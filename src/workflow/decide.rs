@@ -2,7 +2,7 @@
 
 use crate::model::{CancelledBy, Event, FailKind, Situation, Stop, TaskState, What};
 
-use super::{Decision, agents, commands, deploying, draft::Draft, publishing, threads};
+use super::{Decision, agents, commands, deploying, draft::Draft, publishing, questions, threads};
 
 /// So many events may follow from one another before a person has to look: several times as many as
 /// the longest task with all its rounds has.
@@ -42,6 +42,7 @@ pub fn decide(situation: &Situation, event: &Event) -> Decision {
         What::PublishHeld { head } => publishing::held(draft, head),
         What::PublishRefused { refusal } => publishing::refused(draft, refusal),
         What::StartRefused { agent, reason } => agents::start_refused(draft, *agent, reason),
+        What::DeadlinePassed { question } => questions::deadline_passed(draft, *question),
     }
 }
 

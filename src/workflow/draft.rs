@@ -68,6 +68,10 @@ impl<'a> Draft<'a> {
     }
 
     pub fn task(&mut self, next: TaskState) {
+        if let Some(question) = self.s.waiting_question() {
+            // It is answered, or nobody needs the answer any more.
+            self.add(Effect::Raise(ReportKind::Question(question.number)));
+        }
         if next.is_final() || matches!(next, TaskState::Parked(_)) {
             let endings = self.s.task.as_ref().map_or(0, |task| task.endings);
             self.tell(Effect::Task { next });

@@ -63,6 +63,7 @@ pub fn facts_needed(event: &Event, task: Option<&Task>) -> Vec<Fact> {
         What::PublishDone { .. }
         | What::PublishHeld { .. }
         | What::StartRefused { .. }
+        | What::DeadlinePassed { .. }
         | What::PolicyChanged
         | What::RepositoryAdded
         | What::RepositoryRemoved => {}
@@ -88,6 +89,7 @@ fn spends(command: &Command) -> bool {
         Command::Plan
         | Command::Approve { .. }
         | Command::Revise { .. }
+        | Command::Answer { .. }
         | Command::Fix
         | Command::Review
         | Command::Audit

@@ -15,6 +15,7 @@ mod findings;
 mod hashes;
 pub mod policy;
 mod publishing;
+mod questions;
 mod threads;
 
 pub use decide::{decide, give_up};

@@ -330,7 +330,12 @@ pub(super) fn continue_work(draft: &mut Draft<'_>, task: &Task) {
         draft.s.stages.iter().find(|stage| {
             stage.key != StageKey::Audit && !matches!(stage.state, StageState::Passed)
         });
-    match unfinished.map(|stage| stage.key) {
+    let key = unfinished.map(|stage| stage.key);
+    let agent = key.and_then(|key| draft.s.last_agent(key));
+    if super::questions::taken_up(draft, agent) {
+        return;
+    }
+    match key {
         Some(StageKey::Plan) => continue_plan(draft),
         Some(StageKey::Code) => {
             if !super::publishing::ask_again(draft, task) {

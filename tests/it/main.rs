@@ -19,6 +19,7 @@ mod sandbox;
 mod stories;
 mod support;
 mod tables;
+mod tools;
 mod webhook;
 mod webhook_stored;
 mod workspace;

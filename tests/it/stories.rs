@@ -4,12 +4,15 @@
 //! - `pushes`   – what waits for a person before it is pushed
 //! - `quiet`    – who may not, and what is nobody's business
 //! - `steering` – commands, labels, closing, deleting
+//! - `asking`   – agents that ask people
 //! - `audits`   – `/baton audit`
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
 //! - `restarts` – Baton or its database goes away in the midst
+//! - `talking`  – agents that write to each other
 //! - `replicas` – two of them on one database
 
+mod asking;
 mod audits;
 mod hanging;
 mod pushes;
@@ -17,5 +20,6 @@ mod quiet;
 mod replicas;
 mod restarts;
 mod steering;
+mod talking;
 mod webhooks;
 mod whole;

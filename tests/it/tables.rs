@@ -129,9 +129,11 @@ fn cancellers() -> Vec<CancelledBy> {
 }
 
 fn waits() -> Vec<WaitFor> {
+    let answer = WaitFor::Answer(QuestionId(6));
     vec![
         WaitFor::PlanApproval(plan_hash()),
         WaitFor::PushApproval(sha('6')),
+        answer,
         WaitFor::Merge(sha('2')),
     ]
 }
@@ -142,6 +144,7 @@ fn fail_kinds() -> Vec<FailKind> {
         FailKind::Provider("b".into()),
         FailKind::InvalidOutcome("c".into()),
         FailKind::Model("d".into()),
+        FailKind::Tools("f".into()),
         FailKind::Commands,
         FailKind::Verdict,
         FailKind::Crashed("e".into()),
@@ -172,6 +175,7 @@ fn task_states() -> Vec<TaskState> {
 fn ends() -> Vec<End> {
     let mut ends =
         vec![End::Succeeded, End::OutOfQuota { until: noon() }, End::OutOfBudget, End::Lost];
+    ends.push(End::Asked(QuestionId(6)));
     ends.extend(fail_kinds().into_iter().map(End::Failed));
     ends.extend([Watchdog::Total, Watchdog::Silence, Watchdog::Linger].map(End::TimedOut));
     ends.extend(cancellers().into_iter().map(End::Cancelled));

@@ -167,6 +167,7 @@ impl Done {
                 format!("it ran into its time limit ({which}): give more with --minutes")
             }
             End::Cancelled(_) => "it was stopped".to_owned(),
+            End::Asked(_) => "it asked a person, and nobody answers here".to_owned(),
             End::Lost => "it was lost".to_owned(),
             End::Failed(kind) => failure(kind),
         })
@@ -178,6 +179,7 @@ fn failure(kind: &FailKind) -> String {
         FailKind::Setup(why) => format!("it could not start: {why}"),
         FailKind::Provider(why) => format!("its program failed: {why}"),
         FailKind::InvalidOutcome(why) => format!("its answer is not of the agreed form: {why}"),
+        FailKind::Tools(why) => format!("its tools cannot be reached: {why}"),
         FailKind::Model(why) => format!("the model API refused: {why}"),
         FailKind::Crashed(why) => format!("it ended without an answer: {why}"),
         FailKind::Commands | FailKind::Verdict => "it did not succeed".to_owned(),

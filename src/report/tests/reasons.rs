@@ -29,6 +29,7 @@ fn fails() -> Vec<FailKind> {
         FailKind::Provider("unknown option".to_owned()),
         FailKind::InvalidOutcome("/steps: empty".to_owned()),
         FailKind::Model("401 invalid x-api-key".to_owned()),
+        FailKind::Tools("no connection to baton".to_owned()),
         FailKind::Commands,
         FailKind::Verdict,
         FailKind::Crashed("signal 9".to_owned()),
