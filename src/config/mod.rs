@@ -10,6 +10,7 @@ mod github;
 mod limits;
 mod listen;
 mod load;
+mod sandbox;
 mod source;
 
 pub use agents::{Agents, Price, SandboxChoice, Upstream};
@@ -17,4 +18,5 @@ pub use deploy::Grant;
 pub use github::GitHub;
 pub use listen::Listen;
 pub use load::Config;
+pub use sandbox::SandboxTools;
 pub use source::{Mistake, Mistakes, Source};

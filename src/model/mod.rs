@@ -6,12 +6,14 @@
 mod act;
 mod agent;
 mod command;
+mod egress;
 mod event;
 mod ids;
 mod job;
 mod money;
 mod outcome;
 mod policy;
+pub mod preset;
 mod report;
 #[cfg(test)]
 pub mod sample;
@@ -22,6 +24,7 @@ mod text;
 pub use act::{Act, NotHere, Reaction, Reply};
 pub use agent::{AgentEvent, Inputs, Message, TodoItem, TodoState, TokenUsage};
 pub use command::{Command, Form};
+pub use egress::{Blocked, EgressRule, Fetch, HostRule};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Sweep};
@@ -30,14 +33,15 @@ pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
-pub use policy::{DeployPolicy, Limits, MergePolicy, Policy, RolePolicy, Until};
+pub use policy::{BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, RolePolicy, Until};
+pub use preset::Preset;
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,
 };
 pub use situation::{
-    Agent, Approval, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState,
-    InputComment, IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation,
+    Agent, Approval, CommandResult, CommandRun, Deployment, Facts, Fetched, Fetcher, Finding, FindingState,
+    InputComment, IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, SET_UP, Server, Situation,
     Stage, Task, TaskInput, TaskOrigin,
 };
 pub use state::{

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActorId, AgentId, AgentState, BranchName, CommandRunId, CommentId, DeploymentId,
-    DeploymentState, Environment, InputHash, Inputs, InstallationId, Limits, Login, Micros,
+    DeploymentState, Environment, Fetch, InputHash, Inputs, InstallationId, Limits, Login, Micros,
     Outcome, Permission, Person, PlanHash, PlanOutcome, Policy, RepositoryId, RepositoryName, Role,
     SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp,
     TodoItem, Untrusted,
@@ -37,6 +37,9 @@ pub struct Situation {
     pub agents: Vec<Agent>,
     /// Its command runs, oldest first.
     pub runs: Vec<CommandRun>,
+    /// What its agents and runs asked of hosts, oldest first.
+    #[serde(default)]
+    pub fetches: Vec<Fetched>,
     /// Its deployments, oldest first.
     pub deployments: Vec<Deployment>,
     /// Where Baton asked: the asking comment of each plan number, newest last.
@@ -268,10 +271,34 @@ pub struct Agent {
     pub ended_at: Option<Timestamp>,
 }
 
+/// Something that was asked of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// By whom.
+    pub by: Fetcher,
+    /// What.
+    pub fetch: Fetch,
+}
+
+/// Who fetches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fetcher {
+    /// An agent that policy lets fetch.
+    Agent(AgentId),
+    /// A set-up, or tests that policy lets fetch.
+    Run(CommandRunId),
+}
+
+/// With these words begins why a stage could not begin, where its set-up is why.
+pub const SET_UP: &str = "the set-up";
+
 /// What the repository's commands are run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunKind {
+    /// Fetching what is needed to build, on the default branch.
+    Setup,
     /// Evidence on a change.
     Test,
     /// Bringing it out.
@@ -285,6 +312,7 @@ impl RunKind {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Setup => "setup",
             Self::Test => "test",
             Self::Deploy => "deploy",
             Self::Verify => "verify",

@@ -54,6 +54,7 @@ pub(super) async fn load(
         findings: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
+        fetches: Vec::new(),
         deployments: Vec::new(),
         asked: Vec::new(),
         tail: None,
@@ -70,6 +71,7 @@ pub(super) async fn load(
         situation.findings = loaded.findings;
         situation.agents = loaded.agents;
         situation.runs = loaded.runs;
+        situation.fetches = loaded.fetches;
         situation.deployments = loaded.deployments;
         situation.asked = loaded.asked;
     }

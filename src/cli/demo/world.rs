@@ -22,7 +22,8 @@ use crate::{
     app::{Options, Server},
     clock::Clock,
     config::{
-        Agents, Config, GitHub as GitHubConfig, Grant, Listen, Price, SandboxChoice, Upstream,
+        Agents, Config, GitHub as GitHubConfig, Grant, Listen, Price, SandboxChoice, SandboxTools,
+        Upstream,
     },
     model::{Environment, Limits, Micros, RepositoryName},
 };
@@ -144,6 +145,7 @@ impl Recipe {
             },
             listen: Listen { public: ANYWHERE, admin: ANYWHERE },
             agents: self.agents(&models, model_key, &program),
+            sandbox: SandboxTools::default(),
             limits: Limits { accounts: vec![OWNER.to_owned()], ..Limits::default() },
             grants: vec![grant(&host, deploy_token)?],
         };

@@ -61,6 +61,7 @@ pub fn situation() -> Situation {
         findings: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
+        fetches: Vec::new(),
         deployments: Vec::new(),
         asked: Vec::new(),
         tail: None,
