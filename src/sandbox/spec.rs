@@ -20,7 +20,9 @@ pub struct Spec {
     pub mounts: Vec<Mount>,
     /// The way to the model gateway, if it has one.
     pub gateway: Option<Gateway>,
-    /// What network it has besides the gateway.
+    /// The way to the egress proxy, if it has one.
+    pub egress: Option<Gateway>,
+    /// What network it has besides those two.
     pub network: Network,
     /// What it may use up.
     pub limits: ResourceLimits,
@@ -38,6 +40,7 @@ impl Spec {
             workdir: PathBuf::from("/tmp"),
             mounts: Vec::new(),
             gateway: None,
+            egress: None,
             network: Network::None,
             limits: ResourceLimits::default(),
             tmp_bytes: 512 << 20,
