@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Options, place};
 use crate::{
-    agent::{Programs, Prompts, Runtime},
+    agent::{Programs, Prompts, Runtime, Tools},
     clock::Clock,
     config::{Config, SandboxChoice},
     db,
@@ -176,6 +176,7 @@ fn runtime(
     let programs = Programs {
         claude: claude.map(|path| reachable(&path, data)).transpose()?,
         command: config.agents.command.clone(),
+        tools: tools(&config.sandbox.tools),
     };
     Ok(Runtime::new(
         sandbox,
@@ -185,6 +186,18 @@ fn runtime(
         is_root.then_some(owner),
         Box::new(gateway.quota_back()),
     ))
+}
+
+/// The folders of tools that can be shown; the others are told, and not shown.
+fn tools(folders: &[PathBuf]) -> Tools {
+    let shown = folders.iter().filter(|folder| {
+        let obstacle = Tools::obstacle(folder);
+        if let Some(obstacle) = &obstacle {
+            tracing::error!(%obstacle, "a folder of tools is not shown to sandboxes");
+        }
+        obstacle.is_none()
+    });
+    Tools::new(shown.cloned().collect())
 }
 
 /// The pinned program as npm lays it down, from the folder that Baton was started in.

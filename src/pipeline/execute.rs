@@ -9,14 +9,18 @@ use sqlx::PgConnection;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Parts, parse, situation, sweep, writing};
+use super::{
+    Failure, Parts, parse,
+    setup::{self, Supplied},
+    situation, sweep, writing,
+};
 use crate::{
-    agent::{Assignment, Life, Note, Order, Patience, Stream, Wires, prompt},
-    db::{agent_inbox, agent_sessions, agents, events, tasks},
+    agent::{Assignment, Life, Note, Order, Patience, Stream, Supplies, Wires, prompt},
+    db::{agent_inbox, agent_sessions, agents, command_runs, events, fetches, tasks},
     github::{Access, GitHubError},
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, NewEvent, RunKind, Situation,
+        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, FailKind, Fetch, Fetcher, NewEvent, RunKind, Situation,
         StageKey, Stop, Subject, Sweep, TaskId, TodoItem, Untrusted, What,
     },
     queue::{self, Claimed},
@@ -73,16 +77,19 @@ async fn start(
     let assignment = match assignment(parts, &situation, agent).await {
         Ok(assignment) => assignment,
         Err(Failure::Hopeless(problem)) => {
-            let end = End::Failed(crate::model::FailKind::Setup(problem));
-            return Ok(Life { end, ..lost() });
+            return Ok(Life { end: End::Failed(FailKind::Setup(problem)), ..lost() });
         }
         Err(failure) => return Err(failure),
+    };
+    let assignment = match supplies(parts, claimed, &situation, agent).await? {
+        Ok(supplies) => Assignment { supplies, ..assignment },
+        Err(life) => return Ok(life),
     };
     agents::set_state(&parts.pool, agent.id, &AgentState::Preparing, &AgentState::Running, now)
         .await?;
     let (notes, heard) = mpsc::channel(1024);
     let (give, orders) = mpsc::channel(16);
-    let desk = Desk { parts, agent: agent.id, lost: claimed.lost.clone(), give };
+    let desk = Desk { parts, task, agent: agent.id, lost: claimed.lost.clone(), give };
     let playing = parts.runtime.play(&assignment, Wires { notes, orders });
     let (life, ()) = tokio::join!(playing, desk.sit(heard));
     Ok(life)
@@ -98,6 +105,31 @@ pub(super) async fn refresh_mirror(parts: &Parts, situation: &Situation) -> Resu
     refreshed.map_err(|error| {
         let message = error.to_string();
         Failure::GitHub(GitHubError::Retry { after: Duration::from_secs(2), message })
+    })
+}
+
+/// What the agent builds with, or how its life has ended before it began. Only who writes waits for a
+/// set-up; who reads sees what is there.
+async fn supplies(
+    parts: &Parts,
+    claimed: &Claimed,
+    situation: &Situation,
+    agent: &Agent,
+) -> Result<Result<Option<Supplies>, Life>, Failure> {
+    if !agent.role.writes() {
+        return Ok(Ok(setup::shown(parts, situation).await?));
+    }
+    Ok(match setup::supplied(parts, claimed, situation, agent.stage).await {
+        Ok(Supplied::Ready(supplies)) => Ok(supplies.map(|supplies| *supplies)),
+        Ok(Supplied::Failed(problem)) | Err(Failure::Hopeless(problem)) => {
+            Err(Life { end: End::Failed(FailKind::Setup(problem)), ..lost() })
+        }
+        Ok(Supplied::Stopped) => Err(match agents::wanted(&parts.pool, agent.id).await? {
+            Some((_, by)) => Life::cancelled(by),
+            None if parts.shutting_down.is_cancelled() => Life::cancelled(CancelledBy::Shutdown),
+            None => lost(),
+        }),
+        Err(failure) => return Err(failure),
     })
 }
 
@@ -137,6 +169,7 @@ async fn assignment(
         rendered,
         repository: situation.repository.id,
         base: agent.base.clone(),
+        supplies: None,
         token,
         patience,
         identity: Identity {
@@ -204,6 +237,7 @@ const MAX_INSTRUCTIONS: usize = 32_000;
 /// Sits between a running agent and the database: keeps what it tells, hands it what it is told.
 struct Desk<'a> {
     parts: &'a Parts,
+    task: TaskId,
     agent: AgentId,
     /// Cancelled when another worker may have the job soon: then nothing may run here any more.
     lost: CancellationToken,
@@ -222,6 +256,7 @@ impl Desk<'_> {
         loop {
             tokio::select! {
                 note = heard.recv() => match note {
+                    Some(Note::Fetched(fetched)) => self.fetched(&fetched).await,
                     Some(note) => progress.take(&mut log, &redactor, note).await,
                     None => break,
                 },
@@ -240,6 +275,15 @@ impl Desk<'_> {
         drop(log);
         if let Err(error) = self.look(&mut progress).await {
             tracing::warn!(agent.id = %self.agent, %error, "the agent's last words could not be kept");
+        }
+    }
+
+    /// Keeps what the agent asked of hosts.
+    async fn fetched(&self, fetched: &[Fetch]) {
+        let (by, now) = (Fetcher::Agent(self.agent), self.parts.clock.now());
+        let kept = fetches::insert_all(&self.parts.pool, self.task, by, fetched, now).await;
+        if let Err(error) = kept {
+            tracing::warn!(agent.id = %self.agent, %error, "what the agent fetched could not be kept");
         }
     }
 
@@ -294,7 +338,7 @@ impl Progress {
                 (self.doing, self.changed) = (Some(Untrusted(redactor.redact(&first))), true);
             }
             Note::Todo(todo) => (self.todo, self.changed) = (todo, true),
-            Note::Started { .. } | Note::Usage(_) => {}
+            Note::Started { .. } | Note::Usage(_) | Note::Fetched(_) => {}
         }
     }
 }
@@ -319,7 +363,8 @@ async fn save(
     }
     let mut wake = queue::Wake::none();
     if life.end == End::Lost {
-        // Its workspace is still there.
+        // Its set-up ended with it, and its workspace is still there.
+        command_runs::end_lost_setups(&mut *tx, task, agent.stage, now).await?;
         wake = queue::enqueue(&mut tx, &[sweep::one(Sweep::Agents, now)]).await?;
     }
     let finished = agents::Finished { end: life.end, outcome: life.outcome, head: life.head };

@@ -31,6 +31,7 @@ mod refused;
 mod render;
 mod replies;
 mod review;
+mod setup;
 mod steps;
 #[cfg(test)]
 mod tests;

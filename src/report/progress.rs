@@ -14,6 +14,7 @@ use super::marker::Marker;
 use super::parked::parked;
 use super::people::{ended_by, pull_name, who_acts};
 use super::quote::{block, code, line};
+use super::setup::fetched;
 use super::steps::{checklist, way};
 
 /// What the progress comment should say.
@@ -142,7 +143,10 @@ fn warnings(situation: &Situation) -> Vec<String> {
 
 fn body(situation: &Situation, task: &Task) -> Vec<String> {
     match &task.state {
-        TaskState::Open => vec![notes(situation), checklist(situation), plan_folded(situation)],
+        TaskState::Open => {
+            let fetched = fetched(situation);
+            vec![notes(situation), checklist(situation), fetched, plan_folded(situation)]
+        }
         TaskState::Waiting(WaitFor::PlanApproval(_)) => waiting_plan(situation),
         TaskState::Waiting(WaitFor::Merge(_)) => {
             let words = latest_words(situation);
@@ -210,7 +214,8 @@ fn open_findings(situation: &Situation) -> String {
 
 fn parked_body(situation: &Situation, reason: &ParkReason) -> Vec<String> {
     let said = parked(situation, reason);
-    vec![kept(situation), said.wrong, options(&said.next), plan_folded(situation)]
+    let fetched = fetched(situation);
+    vec![kept(situation), said.wrong, fetched, options(&said.next), plan_folded(situation)]
 }
 
 /// What can be done, one a line.
