@@ -15,6 +15,7 @@ mod payloads;
 mod queue;
 mod review;
 mod sandbox;
+mod setup;
 mod stories;
 mod support;
 mod tables;
