@@ -135,7 +135,7 @@ impl Runtime {
             presets,
             commands,
             kept,
-            allowance: Allowance { policy, server: ceiling.to_vec() },
+            allowance: Allowance { policy, server: ceiling.to_vec(), offline: false },
             agents_fetch: build.agents_fetch,
             wanted,
             key: LayerKey::new(&hash.finalize().into()),

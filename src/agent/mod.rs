@@ -24,5 +24,5 @@ pub use orders::{Note, Order, Stream, Wires};
 pub use prompt::{Prompts, Rendered};
 pub use runtime::{Programs, Runtime};
 pub use session::Patience;
-pub use supplies::{Stock, Supplies};
+pub use supplies::{Reach, Stock, Supplies};
 pub use tools::Tools;

@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use super::{Ground, Runtime, runtime::EGRESS_PORT};
 use crate::{
-    egress::Exit,
+    egress::{Allowance, Exit},
     model::preset::CACHE,
     sandbox::{Gateway, Mount},
     workspace::{Layer, LayerFolders, Making, Workspace, Workspaces},
@@ -17,8 +17,19 @@ pub struct Supplies {
     pub ground: Ground,
     /// Where caches and folders come from.
     pub stock: Stock,
-    /// Whether the run may fetch, through an exit of its own.
-    pub fetch: bool,
+    /// What the run may reach.
+    pub reach: Reach,
+}
+
+/// What a run may reach with its supplies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The hosts that are named, through an exit of its own.
+    Named,
+    /// Nothing, through an exit that writes down what was asked for and says what would allow it.
+    Nothing,
+    /// What it reaches anyway; there is no exit.
+    Other,
 }
 
 /// Where caches and folders come from.
@@ -65,6 +76,7 @@ impl Runtime {
         let presets = &supplies.ground.presets;
         let before: Vec<&str> = presets.iter().filter_map(|preset| preset.search_path()).collect();
         fitting.search_path = self.tools.search_path(&before);
+        workspace.exclude(&supplies.ground.kept)?;
         let (folders, writable) = self.stocked(supplies, workspace).await?;
         fitting.mounts.push(Mount { host: folders.cache(), inside: CACHE.into(), writable });
         for (n, name) in supplies.ground.kept.iter().enumerate() {
@@ -72,11 +84,14 @@ impl Runtime {
             fitting.mounts.push(Mount { host: folders.kept(n), inside, writable });
         }
         let variables = presets.iter().flat_map(|preset| preset.variables());
-        let offline = presets.iter().filter(|_| !supplies.fetch).flat_map(|preset| preset.offline());
+        let offline = presets.iter().filter(|_| supplies.reach == Reach::Nothing);
+        let offline = offline.flat_map(|preset| preset.offline());
         let pairs = variables.chain(offline);
         fitting.env.extend(pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        if supplies.fetch {
-            let exit = self.exits.open(supplies.ground.allowance.clone())?;
+        if supplies.reach != Reach::Other {
+            let offline = supplies.reach == Reach::Nothing;
+            let allowance = supplies.ground.allowance.clone();
+            let exit = self.exits.open(Allowance { offline, ..allowance })?;
             fitting.env.extend(proxied());
             let socket = exit.socket().to_owned();
             fitting.egress = Some(Gateway { socket, port: EGRESS_PORT });

@@ -11,6 +11,8 @@ pub struct Allowance {
     pub policy: Vec<HostRule>,
     /// `[limits] egress`: the ceiling.
     pub server: Vec<EgressRule>,
+    /// Whether nothing is let through all the same, so that what is asked for can be told.
+    pub offline: bool,
 }
 
 impl Allowance {
@@ -27,6 +29,7 @@ impl Allowance {
         let covering: Vec<&EgressRule> =
             self.server.iter().filter(|rule| rule.host.covers(host, port)).collect();
         match (named, covering.is_empty()) {
+            (true, false) if self.offline => Err(Blocked::Offline),
             (true, false) => Ok(covering.iter().find_map(|rule| rule.address)),
             (false, false) => Err(Blocked::Policy),
             (true, true) => Err(Blocked::Server),
@@ -60,6 +63,7 @@ mod tests {
                     address: address.map(|address| address.parse().unwrap()),
                 })
                 .collect(),
+            offline: false,
         }
     }
 
@@ -71,6 +75,8 @@ mod tests {
         assert_eq!(both.judge("c.test", 443), Err(Blocked::Policy));
         assert_eq!(both.judge("d.test", 443), Err(Blocked::Both));
         assert_eq!(both.judge("b.test", 22), Err(Blocked::Both));
+        let offline = Allowance { offline: true, ..both };
+        assert_eq!(offline.judge("b.test", 443), Err(Blocked::Offline));
         assert_eq!(Allowance::default().judge("b.test", 443), Err(Blocked::Both));
     }
 
@@ -95,7 +101,7 @@ mod tests {
             let policy: Vec<_> =
                 preset.hosts().iter().map(|host| HostRule::new(host).unwrap()).collect();
             let allowance =
-                Allowance { policy, server: crate::model::Limits::default().egress };
+                Allowance { policy, server: crate::model::Limits::default().egress, offline: false };
             for host in preset.hosts() {
                 assert_eq!(allowance.judge(host, 443), Ok(None), "{host}");
             }

@@ -153,10 +153,12 @@ pub enum Blocked {
     Address(IpAddr),
     /// It is no name at all, but an address.
     Bare,
+    /// Both name it, and whoever asked may not fetch.
+    Offline,
 }
 
 impl Blocked {
-    /// The line that would allow it, in words without Markdown.
+    /// The line that would allow it.
     #[must_use]
     pub fn remedy(&self, host: &str) -> String {
         let policy = format!("add `- {host}` to `environment.hosts` in .github/baton.yml");
@@ -169,6 +171,9 @@ impl Blocked {
                 "its name leads to {address}, which is no public address: the server's operator can \
                  allow exactly that by \"{host}={address}\" in `egress` under `[limits]` in baton.toml"
             ),
+            Self::Offline => "agents and tests fetch only where `agents: fetch` stands under `environment` \
+                              in .github/baton.yml"
+                .to_owned(),
             Self::Bare => "only hosts with a name can be allowed, not bare addresses".to_owned(),
         }
     }

@@ -84,9 +84,10 @@ async fn begun(
         return Err("it was stopped before it began".to_owned());
     }
     refresh_mirror(parts, situation).await.map_err(|failure| failure.to_string())?;
+    let network = matches!(run.kind, RunKind::Deploy | RunKind::Verify);
     let supplies = match run.kind {
         RunKind::Test | RunKind::Verify => {
-            match setup::supplied(parts, claimed, situation, run.stage).await {
+            match setup::supplied(parts, claimed, situation, run.stage, network).await {
                 Ok(Supplied::Ready(supplies)) => supplies.map(|supplies| *supplies),
                 Ok(Supplied::Stopped) => return Err("it was stopped".to_owned()),
                 Ok(Supplied::Failed(reason)) => return Err(reason),
@@ -103,7 +104,7 @@ async fn begun(
         commands: run.commands.clone(),
         environment,
         supplies,
-        network: matches!(run.kind, RunKind::Deploy | RunKind::Verify),
+        network,
         limit: LIMIT,
     };
     Ok((errand, secrets))

@@ -119,7 +119,7 @@ async fn supplies(
     if !agent.role.writes() {
         return Ok(Ok(setup::shown(parts, situation).await?));
     }
-    Ok(match setup::supplied(parts, claimed, situation, agent.stage).await {
+    Ok(match setup::supplied(parts, claimed, situation, agent.stage, false).await {
         Ok(Supplied::Ready(supplies)) => Ok(supplies.map(|supplies| *supplies)),
         Ok(Supplied::Failed(problem)) | Err(Failure::Hopeless(problem)) => {
             Err(Life { end: End::Failed(FailKind::Setup(problem)), ..lost() })

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{Failure, Parts, commands};
 use crate::{
-    agent::{Errand, Ground, Stock, Supplies, Wires},
+    agent::{Errand, Ground, Reach, Stock, Supplies, Wires},
     db::{
         command_runs::{self, NewCommandRun},
         fetches, reports,
@@ -49,7 +49,11 @@ pub(super) async fn shown(
         return Ok(None);
     }
     let layer = workspaces.layer(situation.repository.id, &ground.key).map_err(later)?;
-    Ok(layer.map(|layer| Supplies { ground, stock: Stock::Shown(layer), fetch: false }))
+    Ok(layer.map(|layer| Supplies {
+        ground,
+        stock: Stock::Shown(layer),
+        reach: Reach::Other,
+    }))
 }
 
 /// Gives what a writer or a run of commands works with, after a set-up where there was none yet.
@@ -58,6 +62,7 @@ pub(super) async fn supplied(
     claimed: &Claimed,
     situation: &Situation,
     stage: StageKey,
+    on_the_machines_network: bool,
 ) -> Result<Supplied, Failure> {
     let Some(task) = situation.task.as_ref() else { return Ok(Supplied::Ready(None)) };
     command_runs::end_lost_setups(&parts.pool, task.id, stage, parts.clock.now()).await?;
@@ -65,9 +70,13 @@ pub(super) async fn supplied(
     if let Some(missing) = parts.runtime.missing_for(&ground) {
         return Ok(Supplied::Failed(missing));
     }
-    let fetch = ground.agents_fetch;
+    let reach = match (on_the_machines_network, ground.agents_fetch) {
+        (true, _) => Reach::Other,
+        (false, true) => Reach::Named,
+        (false, false) => Reach::Nothing,
+    };
     let ready = |ground, stock| {
-        let supplies = Supplies { ground, stock, fetch };
+        let supplies = Supplies { ground, stock, reach };
         Ok(Supplied::Ready(Some(Box::new(supplies))))
     };
     if !ground.has_set_up() {
@@ -171,7 +180,7 @@ impl SetUp<'_> {
     async fn played(&self, id: CommandRunId, ground: Ground, making: Making) -> (RunState, Stock) {
         let key = WorkspaceKey::new(&format!("run-{id}")).expect("digits and a hyphen are a key");
         let (sha, commands) = (ground.tip.clone(), ground.commands.clone());
-        let supplies = Supplies { ground, stock: Stock::Making(making), fetch: true };
+        let supplies = Supplies { ground, stock: Stock::Making(making), reach: Reach::Named };
         let mut errand = Errand {
             key,
             repository: self.situation.repository.id,

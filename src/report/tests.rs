@@ -5,6 +5,7 @@ mod checks;
 mod comments;
 mod harmless;
 mod reasons;
+mod setups;
 
 use crate::model::sample::{ended, plan, run, sha, stage};
 use crate::model::{

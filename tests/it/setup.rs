@@ -10,6 +10,7 @@ use baton::{
     model::{EgressRule, HostRule},
 };
 use emulators::{
+    github::GitHub,
     models::{Answer, Brain, Crew, Request},
     registry::Registry,
 };
@@ -137,14 +138,10 @@ async fn a_toolchain_that_the_server_has_not_is_named_with_what_its_operator_can
     registry.shutdown().await;
 }
 
-/// A crew whose coder adds a dependency before anything else, and asks for a host that nobody named.
-struct Adding;
+/// A crew whose coder does one deed and says that it is done.
+struct Deed(String);
 
-/// Adds the package, commits that, and looks what else it can get.
-const ADD: &str = "npm install baton-pad && git add package.json package-lock.json && \
-    git commit -qm 'Pad with a package' && curl -sS http://evil.test/; node probe.mjs";
-
-impl Brain for Adding {
+impl Brain for Deed {
     fn answer(&self, request: &Request) -> Answer {
         let texts = [vec![request.system.clone()], request.user_texts()].concat();
         let codes = texts.iter().any(|text| text.lines().any(|line| line.trim() == "Role: code"));
@@ -152,7 +149,7 @@ impl Brain for Adding {
             return Crew::new().answer(request);
         }
         match request.tool_results_since_last_user_text().len() {
-            0 => Answer::text("On it.").and_tool("Bash", json!({ "command": ADD })),
+            0 => Answer::text("On it.").and_tool("Bash", json!({ "command": self.0 })),
             _ => Answer::text("That is done.").and_tool(
                 "StructuredOutput",
                 json!({ "summary": "Added.", "tests_run": "none", "notes": "" }),
@@ -161,24 +158,105 @@ impl Brain for Adding {
     }
 }
 
+/// Plays a sample to its pull request, whose coder does a deed; gives its text.
+async fn opened(story: &Story) -> String {
+    let issue = story.assigned();
+    story.approve(issue).await;
+    let pull = |github: &GitHub| {
+        github.issues(REPOSITORY).into_iter().find(|issue| issue.pull.is_some())
+    };
+    story.until("a pull request", |github| pull(github).is_some()).await;
+    pull(story.github()).unwrap().body
+}
+
 #[tokio::test]
 async fn a_dependency_that_an_agent_adds_is_fetched_by_the_proxy_and_the_thread_says_host_and_package() {
     let registry = Registry::start().await.unwrap();
     let Some(mut sample) = samples::node_without_package(&registry) else { return };
     sample.policy["environment"]["agents"] = json!("fetch");
     sample.policy["test"] = json!(["npm ci", "node -e 'require(\"baton-pad\")(\"x\")'"]);
-    let story = story(&registry, &sample, Arc::new(Adding)).await;
+    let deed = "npm install baton-pad && git add package.json package-lock.json && \
+                git commit -qm 'Pad with a package' && curl -sS http://evil.test/; node probe.mjs";
+    let story = story(&registry, &sample, Arc::new(Deed(deed.to_owned()))).await;
+    let body = opened(&story).await;
+    let host = format!("registry.test:{}", registry.port());
+    let fetched = format!("**Fetched** `baton-pad 1.0.0` from `{host}` (seen by Baton)");
+    assert!(body.contains(&fetched), "{body}");
+    let blocked = "- `evil.test`: to allow it, add `- evil.test` to `environment.hosts`";
+    assert!(body.contains(blocked), "{body}");
+    story.until_state("parked").await;
+    story.end().await;
+    registry.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_may_not_fetch_is_told_so_by_the_proxy_and_the_thread_names_the_host() {
+    let registry = Registry::start().await.unwrap();
+    let Some(sample) = node(&registry) else { return };
+    let host = format!("registry.test:{}", registry.port());
+    let deed = format!(
+        "curl -sS http://{host}/npm/baton-pad > answer.txt; git add answer.txt && \
+         git commit -qm 'Keep the answer'"
+    );
+    let story = story(&registry, &sample, Arc::new(Deed(deed))).await;
+    let body = opened(&story).await;
+    let why = "agents and tests fetch only where `agents: fetch` stands under `environment`";
+    assert!(body.contains(&format!("- `{host}`: {why}")), "{body}");
+    assert!(!body.contains("**Fetched**"), "{body}");
+    let pull = story.github().issues(REPOSITORY).into_iter().find(|one| one.pull.is_some()).unwrap();
+    let diff = story.github().pull(REPOSITORY, pull.number).unwrap();
+    let answer = story.github().file(REPOSITORY, &diff.head_branch, "answer.txt").unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.contains(&format!("Baton: {host} is not allowed here; {why}")), "{answer}");
+    let asked = registry.asked();
+    assert!(!asked.contains(&"/npm/baton-pad".to_owned()), "the agent got out: {asked:?}");
+    story.until_state("parked").await;
+    story.end().await;
+    registry.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_set_up_is_seen_on_the_thread_and_ends_with_its_task() {
+    let registry = Registry::start().await.unwrap();
+    let Some(mut sample) = node(&registry) else { return };
+    sample.policy["setup"] = json!("sleep 70999");
+    let story = story(&registry, &sample, Arc::new(Crew::new())).await;
     let issue = story.assigned();
     story.approve(issue).await;
-    let opened = |github: &emulators::github::GitHub| {
-        github.issues(REPOSITORY).into_iter().find(|issue| issue.pull.is_some())
-    };
-    story.until("a pull request", |github| opened(github).is_some()).await;
-    let pull = opened(story.github()).unwrap();
-    let host = format!("registry.test:{}", registry.port());
-    let body = pull.body.clone();
-    assert!(body.contains(&format!("**Fetched** `baton-pad 1.0.0` from `{host}` (seen by Baton)")), "{body}");
-    assert!(body.contains("- `evil.test`: to allow it, add `- evil.test` to `environment.hosts`"), "{body}");
+    let doing = "➜ **Code** is being set up first: `sleep 70999` will be run, or is being run";
+    story.until("a set-up", |github| progress(github, issue).contains(doing)).await;
+    story.mara().comment(REPOSITORY, issue, "/baton stop").unwrap();
+    story.until_state("parked").await;
+    story.until_true("SELECT NOT EXISTS (SELECT FROM command_runs WHERE state <> 'broken')").await;
+    story.end().await;
+    registry.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_set_up_that_baton_is_ended_over_is_begun_again_after_the_restart() {
+    let registry = Registry::start().await.unwrap();
+    let Some(mut sample) = node(&registry) else { return };
+    sample.policy["setup"] = json!("sleep 70998");
+    let mut story = story(&registry, &sample, Arc::new(Crew::new())).await;
+    let issue = story.assigned();
+    story.approve(issue).await;
+    story.until_true("SELECT EXISTS (SELECT FROM command_runs WHERE state = 'pending')").await;
+    story.kill_baton();
+    story.start_baton().await;
+    story
+        .until_true(
+            "SELECT array_agg(state || coalesce(state_data->>'reason', '') ORDER BY id)
+                    = '{brokenBaton was ended under it, pending}' FROM command_runs",
+        )
+        .await;
+    story.stop_baton().await;
+    story.start_baton().await;
+    story
+        .until_true(
+            "SELECT array_agg(state ORDER BY id) = '{broken, broken, pending}' FROM command_runs",
+        )
+        .await;
+    story.mara().comment(REPOSITORY, issue, "/baton stop").unwrap();
     story.until_state("parked").await;
     story.end().await;
     registry.shutdown().await;

@@ -11,6 +11,7 @@ use crate::{
     db::reports,
     model::Timestamp,
     queue::{self, FailedJob},
+    workspace::layers,
 };
 
 /// How many are told one by one.
@@ -71,7 +72,7 @@ async fn failed(pool: &PgPool, now: Timestamp) -> anyhow::Result<Check> {
 
 /// What lies in the data folder; never wrong by itself.
 pub(super) fn kept(data: &Path) -> Check {
-    let parts: Vec<String> = ["mirrors", "workspaces", "trash", "postgres"]
+    let parts: Vec<String> = ["mirrors", "workspaces", "layers", "trash", "postgres"]
         .iter()
         .filter_map(|name| {
             let folder = data.join(name);
@@ -82,6 +83,25 @@ pub(super) fn kept(data: &Path) -> Check {
         .collect();
     let seen = if parts.is_empty() { "nothing yet".to_owned() } else { parts.join(", ") };
     Check::holds("kept on disk", seen)
+}
+
+/// What set-ups have brought, and since when nobody has used it; never wrong by itself.
+pub(super) fn layers(data: &Path) -> Check {
+    const NAME: &str = "set-ups";
+    let kept = match layers::list(&data.join("layers")) {
+        Ok(kept) if kept.is_empty() => return Check::holds(NAME, "none was needed yet"),
+        Ok(kept) => kept,
+        Err(error) => return Check::skipped(NAME, format!("cannot be told: {error}")),
+    };
+    let bytes: u64 = kept.iter().map(|layer| layer.bytes).sum();
+    let oldest = kept.first().map(|layer| layer.used.format("%Y-%m-%d %H:%M UTC").to_string());
+    let seen = format!(
+        "{} kept, {}; the longest unused since {}",
+        kept.len(),
+        size(bytes),
+        oldest.unwrap_or_default()
+    );
+    Check::holds(NAME, seen)
 }
 
 /// Bytes of all files; what cannot be read counts nothing.

@@ -244,6 +244,11 @@ impl Story {
         self.server.take().expect("Baton runs").stop().await;
     }
 
+    /// Cuts Baton off in the midst of everything.
+    pub fn kill_baton(&mut self) {
+        drop(self.server.take().expect("Baton runs"));
+    }
+
     /// Starts Baton again, on the same data.
     pub async fn start_baton(&mut self) {
         self.server = Some(self.world.start_baton_with(self.options.clone()).await.unwrap());
