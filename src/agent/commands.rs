@@ -55,7 +55,8 @@ impl Runtime {
                 return RunState::Broken { reason: format!("what it is built with: {error}") };
             }
         };
-        let mounts = workspace.mounts().into_iter().map(mount).chain(fitting.mounts.iter().cloned());
+        let mounts =
+            workspace.mounts().into_iter().map(mount).chain(fitting.mounts.iter().cloned());
         let mounts: Vec<Mount> = mounts.collect();
         let mut results = Vec::new();
         let mut state = None;

@@ -70,7 +70,8 @@ impl Runtime {
         let (at, named) = (tip.clone(), build.presets.clone());
         let reading = self.workspaces.read(repository, move |mirror| {
             let text = |name: &str| mirror.file(&at, name, LONGEST_VERSION_FILE).ok().flatten();
-            let read = |name: &str| text(name).map(|text| String::from_utf8_lossy(&text).into_owned());
+            let read =
+                |name: &str| text(name).map(|text| String::from_utf8_lossy(&text).into_owned());
             let presets = match named {
                 Some(presets) => presets,
                 None => {
@@ -82,7 +83,8 @@ impl Runtime {
                 Some((*preset, version, file))
             });
             let wanted = wanted.collect();
-            let mut names: Vec<&str> = presets.iter().flat_map(|preset| preset.locks()).copied().collect();
+            let mut names: Vec<&str> =
+                presets.iter().flat_map(|preset| preset.locks()).copied().collect();
             names.push(".tool-versions");
             let locks = mirror.files_named(&at, &names)?;
             Ok(Seen { presets, wanted, locks })
@@ -107,7 +109,9 @@ impl Runtime {
         };
         let mut kept: Vec<String> =
             presets.iter().flat_map(|preset| preset.kept()).map(ToString::to_string).collect();
-        kept.extend(build.keep.iter().filter(|folder| !kept.contains(folder)).cloned().collect::<Vec<_>>());
+        kept.extend(
+            build.keep.iter().filter(|folder| !kept.contains(folder)).cloned().collect::<Vec<_>>(),
+        );
         let registries = presets.iter().flat_map(|preset| preset.hosts());
         let registries = registries.filter_map(|host| HostRule::new(host).ok());
         let policy = registries.chain(build.hosts.iter().cloned()).collect();
@@ -179,7 +183,10 @@ impl Runtime {
     /// What a program says of itself, in a sandbox.
     async fn version_of(&self, program: &str) -> Option<String> {
         let mut spec = Spec::new(vec![program.to_owned(), "--version".to_owned()]);
-        spec.env = vec![("PATH".to_owned(), self.tools.search_path(&[])), ("HOME".to_owned(), HOME.to_owned())];
+        spec.env = vec![
+            ("PATH".to_owned(), self.tools.search_path(&[])),
+            ("HOME".to_owned(), HOME.to_owned()),
+        ];
         spec.env.extend(self.tools.variables());
         spec.mounts = self.tools.mounts();
         let taken = self.sandbox.start(spec).await.ok()?.finish(4096).await;

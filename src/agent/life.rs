@@ -128,7 +128,8 @@ impl Runtime {
             .ok_or_else(|| format!("there is no provider {:?}", assignment.provider))?;
         let fitting = self.fit(assignment.supplies.as_ref(), workspace).await;
         let fitting = fitting.map_err(|error| format!("what it builds with: {error}"))?;
-        let mut launch = launch(assignment, workspace, &folders, self.gateway(assignment.agent.0).port);
+        let mut launch =
+            launch(assignment, workspace, &folders, self.gateway(assignment.agent.0).port);
         launch.search_path.clone_from(&fitting.search_path);
         let mut provider = kind.begin(launch);
         let command = provider.launch();

@@ -139,7 +139,7 @@ impl Runtime {
 /// Variables by which tools find the proxy, in both ways of writing them.
 fn proxied() -> Vec<(String, String)> {
     let proxy = format!("http://127.0.0.1:{EGRESS_PORT}");
-    let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    let proxies = ["HTTP_PROXY", "HTTPS_PROXY"];
     let mut pairs: Vec<(String, String)> = Vec::new();
     for name in proxies {
         pairs.push((name.to_owned(), proxy.clone()));

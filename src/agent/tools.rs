@@ -29,7 +29,9 @@ impl Tools {
     pub fn obstacle(folder: &Path) -> Option<String> {
         let shown = folder.display();
         if !folder.is_dir() {
-            return Some(format!("{shown} is no folder on this machine: correct `tools` under [sandbox]"));
+            return Some(format!(
+                "{shown} is no folder on this machine: correct `tools` under [sandbox]"
+            ));
         }
         let passes = |path: &Path| fs::metadata(path).is_ok_and(|seen| seen.mode() & 0o001 != 0);
         let closed = folder.ancestors().find(|part| !passes(part))?;
@@ -61,7 +63,10 @@ impl Tools {
     /// Variables that tools in such folders need: rustup's programs look for its toolchains.
     pub(super) fn variables(&self) -> Vec<(String, String)> {
         let rustup = self.folders.iter().find(|folder| is_rustup_home(folder));
-        rustup.map(|home| ("RUSTUP_HOME".to_owned(), home.display().to_string())).into_iter().collect()
+        rustup
+            .map(|home| ("RUSTUP_HOME".to_owned(), home.display().to_string()))
+            .into_iter()
+            .collect()
     }
 
     /// Whether a program is found inside.
@@ -104,7 +109,8 @@ mod tests {
     #[test]
     fn programs_are_found_in_a_tools_folder_or_its_bin_and_before_those_of_the_machine() {
         let folder = tempfile::tempdir().unwrap();
-        let [plain, nested, rustup] = ["plain", "nested", "rustup"].map(|name| folder.path().join(name));
+        let [plain, nested, rustup] =
+            ["plain", "nested", "rustup"].map(|name| folder.path().join(name));
         for made in [&plain, &nested.join("bin"), &rustup.join("toolchains")] {
             fs::create_dir_all(made).unwrap();
         }

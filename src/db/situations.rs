@@ -3,12 +3,12 @@
 use sqlx::PgConnection;
 
 use super::{
-    DbError, agents, approvals, command_runs, deployments, fetches, findings, plans, reports, repositories,
-    stages, tasks,
+    DbError, agents, approvals, command_runs, deployments, fetches, findings, plans, reports,
+    repositories, stages, tasks,
 };
 use crate::model::{
-    Agent, Approval, CommandRun, CommentId, Deployment, Fetched, Finding, Plan, Policy, Repository, Stage,
-    Task, TaskId,
+    Agent, Approval, CommandRun, CommentId, Deployment, Fetched, Finding, Plan, Policy, Repository,
+    Stage, Task, TaskId,
 };
 
 /// A task with everything that the database holds about it.

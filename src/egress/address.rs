@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => embedded(address).map_or_else(|| is_public_v6(address), is_public_v4),
+        IpAddr::V6(address) => {
+            embedded(address).map_or_else(|| is_public_v6(address), is_public_v4)
+        }
     }
 }
 
@@ -87,7 +89,9 @@ mod tests {
         ] {
             assert!(!is_public(inner.parse().unwrap()), "{inner}");
         }
-        for outer in ["1.1.1.1", "151.101.2.217", "172.32.0.1", "2606:4700::6810:84e5", "2a04:4e42::81"] {
+        for outer in
+            ["1.1.1.1", "151.101.2.217", "172.32.0.1", "2606:4700::6810:84e5", "2a04:4e42::81"]
+        {
             assert!(is_public(outer.parse().unwrap()), "{outer}");
         }
     }

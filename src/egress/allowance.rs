@@ -83,7 +83,8 @@ mod tests {
     #[test]
     fn an_address_is_no_host_however_it_is_written() {
         let all = allowance(&["*.test.org"], &[("*.test.org", None)]);
-        for bare in ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.1", "::1", "[::1]", "1.2.3.4."]
+        for bare in
+            ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.1", "::1", "[::1]", "1.2.3.4."]
         {
             assert_eq!(all.judge(bare, 443), Err(Blocked::Bare), "{bare}");
         }
@@ -100,8 +101,11 @@ mod tests {
         for preset in Preset::ALL {
             let policy: Vec<_> =
                 preset.hosts().iter().map(|host| HostRule::new(host).unwrap()).collect();
-            let allowance =
-                Allowance { policy, server: crate::model::Limits::default().egress, offline: false };
+            let allowance = Allowance {
+                policy,
+                server: crate::model::Limits::default().egress,
+                offline: false,
+            };
             for host in preset.hosts() {
                 assert_eq!(allowance.judge(host, 443), Ok(None), "{host}");
             }

@@ -5,7 +5,8 @@
 pub(super) fn named(path: &str) -> Option<String> {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let found = crates(&parts).or_else(|| npm(&parts)).or_else(|| go(path)).or_else(|| python(&parts));
+    let found =
+        crates(&parts).or_else(|| npm(&parts)).or_else(|| go(path)).or_else(|| python(&parts));
     let plain = |text: &String| {
         text.len() <= 200
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b" .+-_@/!~".contains(&b))
@@ -30,7 +31,12 @@ fn npm(parts: &[&str]) -> Option<String> {
     let version = file.strip_suffix(".tgz")?.strip_prefix(bare.as_str())?.strip_prefix('-')?;
     let scope = before.len().checked_sub(2).and_then(|at| before.get(at));
     let scope = scope.filter(|scope| scope.starts_with('@'));
-    Some(scope.map_or_else(|| format!("{name} {version}"), |scope| format!("{scope}/{name} {version}")))
+    Some(
+        scope.map_or_else(
+            || format!("{name} {version}"),
+            |scope| format!("{scope}/{name} {version}"),
+        ),
+    )
 }
 
 /// `…/MODULE/@v/VERSION.zip`.
@@ -52,9 +58,9 @@ fn python(parts: &[&str]) -> Option<String> {
 
 /// Parts `NAME-VERSION` at the first hyphen before a digit.
 fn versioned(text: &str) -> Option<(&str, &str)> {
-    let at = text.match_indices('-').find(|(at, _)| {
-        text[at + 1..].starts_with(|c: char| c.is_ascii_digit())
-    })?;
+    let at = text
+        .match_indices('-')
+        .find(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_digit()))?;
     Some((&text[..at.0], &text[at.0 + 1..]))
 }
 

@@ -63,11 +63,7 @@ pub(super) async fn serve(stream: UnixStream, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    shared: &Shared,
-    granted: &Granted,
-) -> Response<Body> {
+async fn answer(request: Request<Incoming>, shared: &Shared, granted: &Granted) -> Response<Body> {
     let is_tunnel = request.method() == Method::CONNECT;
     let Some((host, port)) = target(request.uri(), is_tunnel) else {
         return said(

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidValue, Preset};
+use super::{AgentId, CommandRunId, InvalidValue, Preset};
 
 /// The longest name of a host (RFC 1035).
 const LONGEST_NAME: usize = 253;
@@ -110,7 +110,9 @@ impl EgressRule {
     #[must_use]
     pub fn of_preset(preset: Preset) -> Vec<Self> {
         let hosts = preset.hosts().iter().map(HostRule::new);
-        hosts.map(|host| Self { host: host.expect("a registry has a name"), address: None }).collect()
+        hosts
+            .map(|host| Self { host: host.expect("a registry has a name"), address: None })
+            .collect()
     }
 }
 
@@ -139,6 +141,28 @@ impl Fetch {
     }
 }
 
+/// Something that was asked of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// By whom.
+    pub by: Fetcher,
+    /// What.
+    pub fetch: Fetch,
+}
+
+/// Who fetches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fetcher {
+    /// An agent that policy lets fetch.
+    Agent(AgentId),
+    /// A set-up, or tests that policy lets fetch.
+    Run(CommandRunId),
+}
+
+/// With these words begins why a stage could not begin, where its set-up is why.
+pub const SET_UP: &str = "the set-up";
+
 /// Why a host was not let through.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "by", content = "address", rename_all = "snake_case")]
@@ -165,15 +189,19 @@ impl Blocked {
         let server = format!("add \"{host}\" to `egress` under `[limits]` in baton.toml");
         match self {
             Self::Policy => format!("to allow it, {policy}"),
-            Self::Server => format!("the server's list does not have it: its operator can {server}"),
+            Self::Server => {
+                format!("the server's list does not have it: its operator can {server}")
+            }
             Self::Both => format!("to allow it, {policy}; the server's operator has to {server}"),
             Self::Address(address) => format!(
                 "its name leads to {address}, which is no public address: the server's operator can \
                  allow exactly that by \"{host}={address}\" in `egress` under `[limits]` in baton.toml"
             ),
-            Self::Offline => "agents and tests fetch only where `agents: fetch` stands under `environment` \
+            Self::Offline => {
+                "agents and tests fetch only where `agents: fetch` stands under `environment` \
                               in .github/baton.yml"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Bare => "only hosts with a name can be allowed, not bare addresses".to_owned(),
         }
     }
@@ -203,9 +231,10 @@ mod tests {
     #[test]
     fn what_is_no_host_is_refused() {
         let long = "a.".repeat(130) + "b";
-        for bad in ["", "*", "*.com", "a b", "http://a.b", "a/b", "a:0", "a:99999", "-a", "a..b", "ü.de"]
-            .into_iter()
-            .chain([long.as_str()])
+        for bad in
+            ["", "*", "*.com", "a b", "http://a.b", "a/b", "a:0", "a:99999", "-a", "a..b", "ü.de"]
+                .into_iter()
+                .chain([long.as_str()])
         {
             assert!(HostRule::new(bad).is_err(), "{bad:?} was taken");
         }
@@ -215,7 +244,10 @@ mod tests {
     #[test]
     fn what_is_blocked_comes_with_the_line_that_would_allow_it() {
         let both = Blocked::Both.remedy("evil.test:81");
-        assert!(both.contains("`- evil.test:81` to `environment.hosts` in .github/baton.yml"), "{both}");
+        assert!(
+            both.contains("`- evil.test:81` to `environment.hosts` in .github/baton.yml"),
+            "{both}"
+        );
         assert!(both.contains("\"evil.test:81\" to `egress` under `[limits]`"), "{both}");
         let inner = Blocked::Address(IpAddr::from([10, 0, 0, 5])).remedy("corp.test");
         assert!(inner.contains("\"corp.test=10.0.0.5\""), "{inner}");

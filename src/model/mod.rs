@@ -24,7 +24,7 @@ mod text;
 pub use act::{Act, NotHere, Reaction, Reply};
 pub use agent::{AgentEvent, Inputs, Message, TodoItem, TodoState, TokenUsage};
 pub use command::{Command, Form};
-pub use egress::{Blocked, EgressRule, Fetch, HostRule};
+pub use egress::{Blocked, EgressRule, Fetch, Fetched, Fetcher, HostRule, SET_UP};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Sweep};
@@ -40,8 +40,8 @@ pub use report::{
     ReportKind, ReviewComment,
 };
 pub use situation::{
-    Agent, Approval, CommandResult, CommandRun, Deployment, Facts, Fetched, Fetcher, Finding, FindingState,
-    InputComment, IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, SET_UP, Server, Situation,
+    Agent, Approval, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState,
+    InputComment, IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation,
     Stage, Task, TaskInput, TaskOrigin,
 };
 pub use state::{

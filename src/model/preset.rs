@@ -78,9 +78,13 @@ impl Preset {
     #[must_use]
     pub fn locks(self) -> &'static [&'static str] {
         match self {
-            Self::Rust => {
-                &["Cargo.lock", "Cargo.toml", "rust-toolchain.toml", "rust-toolchain", "config.toml"]
-            }
+            Self::Rust => &[
+                "Cargo.lock",
+                "Cargo.toml",
+                "rust-toolchain.toml",
+                "rust-toolchain",
+                "config.toml",
+            ],
             Self::Node => &[
                 "package-lock.json",
                 "npm-shrinkwrap.json",
@@ -223,16 +227,17 @@ pub fn wanted_version(
     own.or_else(|| {
         let tools = read(".tool-versions")?;
         let line = tools.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let words = line.into_iter().find(|words| {
-            words.first().is_some_and(|word| *word == preset.in_tool_versions())
-        })?;
+        let words = line
+            .into_iter()
+            .find(|words| words.first().is_some_and(|word| *word == preset.in_tool_versions()))?;
         Some(((*words.get(1)?).to_owned(), ".tool-versions".to_owned()))
     })
 }
 
 /// The version in a file that holds nothing else, or in a `channel = "…"`.
 fn version_in(file: &str, text: &str) -> Option<String> {
-    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    let first =
+        text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
     let version = if file.ends_with(".toml") || first.starts_with('[') {
         let channel = text.lines().find_map(|line| line.trim().strip_prefix("channel"))?;
         channel.trim_start().strip_prefix('=')?.split(['"', '\'']).nth(1)?
@@ -252,7 +257,10 @@ mod tests {
     #[test]
     fn a_repository_is_known_by_the_files_in_its_root() {
         let root = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(detect(&root(&["Cargo.toml", "package.json"]), ""), [Preset::Rust, Preset::Node]);
+        assert_eq!(
+            detect(&root(&["Cargo.toml", "package.json"]), ""),
+            [Preset::Rust, Preset::Node]
+        );
         assert_eq!(detect(&root(&["go.mod"]), "python 3.12\n# rust"), [Preset::Python, Preset::Go]);
         assert_eq!(detect(&root(&["README.md"]), ""), []);
     }

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActorId, AgentId, AgentState, BranchName, CommandRunId, CommentId, DeploymentId,
-    DeploymentState, Environment, Fetch, InputHash, Inputs, InstallationId, Limits, Login, Micros,
-    Outcome, Permission, Person, PlanHash, PlanOutcome, Policy, RepositoryId, RepositoryName, Role,
-    SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp,
-    TodoItem, Untrusted,
+    DeploymentState, Environment, Fetched, InputHash, Inputs, InstallationId, Limits, Login,
+    Micros, Outcome, Permission, Person, PlanHash, PlanOutcome, Policy, RepositoryId,
+    RepositoryName, Role, SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId,
+    TaskState, Timestamp, TodoItem, Untrusted,
 };
 
 /// Rows and facts, complete and of one moment.
@@ -270,28 +270,6 @@ pub struct Agent {
     /// When it ended.
     pub ended_at: Option<Timestamp>,
 }
-
-/// Something that was asked of a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fetched {
-    /// By whom.
-    pub by: Fetcher,
-    /// What.
-    pub fetch: Fetch,
-}
-
-/// Who fetches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fetcher {
-    /// An agent that policy lets fetch.
-    Agent(AgentId),
-    /// A set-up, or tests that policy lets fetch.
-    Run(CommandRunId),
-}
-
-/// With these words begins why a stage could not begin, where its set-up is why.
-pub const SET_UP: &str = "the set-up";
 
 /// What the repository's commands are run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

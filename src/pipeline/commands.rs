@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Failure, Parts,
-    execute::{own_event, refresh_mirror},
+    execute::{own_event, refresh_mirror, stream_of},
     parse,
     setup::{self, Supplied},
     situation,
@@ -14,10 +14,10 @@ use super::{
 use crate::{
     agent::{Errand, Note, Order, Wires},
     db::{command_runs, fetches},
-    logs::Redactor,
+    logs::{LogWriter, Redactor},
     model::{
-        CancelledBy, CommandRun, CommandRunId, Fetch, Fetcher, RunKind, RunState, Situation, Stop, TaskId,
-        TaskState, Untrusted, What,
+        CancelledBy, CommandRun, CommandRunId, Fetch, Fetcher, RunKind, RunState, Situation, Stop,
+        TaskId, TaskState, Untrusted, What,
     },
     queue::{self, Claimed},
     workspace::WorkspaceKey,
@@ -41,6 +41,7 @@ pub(super) async fn run(parts: &Parts, claimed: &Claimed, id: CommandRunId) -> R
     let mut tx = parts.pool.begin().await?;
     let event = own_event(parts, &mut tx, task, format!("run:{id}:finished"), what).await?;
     command_runs::finish(&mut *tx, id, &ended, now).await?;
+    command_runs::end_lost_setups(&mut *tx, task, run.stage, now).await?;
     fetches::insert_all(&mut *tx, task, Fetcher::Run(id), &fetched, now).await?;
     let wake = parse::save(&mut tx, &[event], now).await?;
     queue::finish(&mut tx, claimed, now).await?;
@@ -87,7 +88,7 @@ async fn begun(
     let network = matches!(run.kind, RunKind::Deploy | RunKind::Verify);
     let supplies = match run.kind {
         RunKind::Test | RunKind::Verify => {
-            match setup::supplied(parts, claimed, situation, run.stage, network).await {
+            match setup::supplied(parts, claimed, situation, setup::For::Run(run), network).await {
                 Ok(Supplied::Ready(supplies)) => supplies.map(|supplies| *supplies),
                 Ok(Supplied::Stopped) => return Err("it was stopped".to_owned()),
                 Ok(Supplied::Failed(reason)) => return Err(reason),
@@ -121,7 +122,7 @@ async fn played(
     let (give, orders) = mpsc::channel(1);
     let running = parts.runtime.run_commands(errand, Wires { notes, orders });
     let task = situation.task.as_ref().map_or(TaskId(0), |task| task.id);
-    let watch = watch(parts, claimed, task, heard, give);
+    let watch = watch(parts, claimed, task, heard, give, None);
     let (ended, fetched) = tokio::join!(running, watch);
     let all = parts.settings.secrets.iter().chain(secrets);
     (redacted(ended, &Redactor::new(all.map(secrecy::ExposeSecret::expose_secret))), fetched)
@@ -172,14 +173,15 @@ pub(super) fn redacted(state: RunState, redactor: &Redactor) -> RunState {
     }
 }
 
-/// Reads what is printed, and looks now and then whether the task was stopped. Gives what was asked of
-/// hosts.
+/// Reads what is printed, into a log where there is one, and looks now and then whether the task was
+/// stopped. Gives what was asked of hosts.
 pub(super) async fn watch(
     parts: &Parts,
     claimed: &Claimed,
     task: TaskId,
     mut heard: mpsc::Receiver<Note>,
     give: mpsc::Sender<Order>,
+    mut log: Option<LogWriter>,
 ) -> Vec<Fetch> {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     let mut fetched = Vec::new();
@@ -187,6 +189,9 @@ pub(super) async fn watch(
         tokio::select! {
             note = heard.recv() => match note {
                 Some(Note::Fetched(fetches)) => fetched = fetches,
+                Some(Note::Line { stream, text }) => if let Some(log) = &mut log {
+                    log.line(stream_of(stream), text.as_bytes()).await;
+                },
                 Some(_) => {}
                 None => return fetched,
             },
@@ -197,6 +202,17 @@ pub(super) async fn watch(
                     let _ = give.try_send(order);
                 }
             }
+        }
+    }
+}
+
+/// Waits until nothing may run for the task any more.
+pub(super) async fn until_stopped(parts: &Parts, claimed: &Claimed, task: TaskId) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        if is_stopped(parts, claimed, task).await {
+            return;
         }
     }
 }

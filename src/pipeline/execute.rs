@@ -20,8 +20,9 @@ use crate::{
     github::{Access, GitHubError},
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, FailKind, Fetch, Fetcher, NewEvent, RunKind, Situation,
-        StageKey, Stop, Subject, Sweep, TaskId, TodoItem, Untrusted, What,
+        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, FailKind, Fetch, Fetcher,
+        NewEvent, RunKind, Situation, StageKey, Stop, Subject, Sweep, TaskId, TodoItem, Untrusted,
+        What,
     },
     queue::{self, Claimed},
     workspace::Identity,
@@ -119,7 +120,7 @@ async fn supplies(
     if !agent.role.writes() {
         return Ok(Ok(setup::shown(parts, situation).await?));
     }
-    Ok(match setup::supplied(parts, claimed, situation, agent.stage, false).await {
+    Ok(match setup::supplied(parts, claimed, situation, setup::For::Agent(agent), false).await {
         Ok(Supplied::Ready(supplies)) => Ok(supplies.map(|supplies| *supplies)),
         Ok(Supplied::Failed(problem)) | Err(Failure::Hopeless(problem)) => {
             Err(Life { end: End::Failed(FailKind::Setup(problem)), ..lost() })
@@ -325,11 +326,7 @@ impl Progress {
     async fn take(&mut self, log: &mut LogWriter, redactor: &Redactor, note: Note) {
         match note {
             Note::Line { stream, text } => {
-                let stream = match stream {
-                    Stream::Out => LogStream::Output,
-                    Stream::Error => LogStream::Error,
-                };
-                log.line(stream, text.as_bytes()).await;
+                log.line(stream_of(stream), text.as_bytes()).await;
             }
             Note::Doing(text) => {
                 let first: String =
@@ -340,6 +337,14 @@ impl Progress {
             Note::Todo(todo) => (self.todo, self.changed) = (todo, true),
             Note::Started { .. } | Note::Usage(_) | Note::Fetched(_) => {}
         }
+    }
+}
+
+/// Where a line belongs in the log.
+pub(super) fn stream_of(stream: Stream) -> LogStream {
+    match stream {
+        Stream::Out => LogStream::Output,
+        Stream::Error => LogStream::Error,
     }
 }
 
@@ -363,12 +368,12 @@ async fn save(
     }
     let mut wake = queue::Wake::none();
     if life.end == End::Lost {
-        // Its set-up ended with it, and its workspace is still there.
-        command_runs::end_lost_setups(&mut *tx, task, agent.stage, now).await?;
+        // Its workspace is still there.
         wake = queue::enqueue(&mut tx, &[sweep::one(Sweep::Agents, now)]).await?;
     }
     let finished = agents::Finished { end: life.end, outcome: life.outcome, head: life.head };
     agents::finish(&mut *tx, agent.id, finished, now).await?;
+    command_runs::end_lost_setups(&mut *tx, task, agent.stage, now).await?;
     let wake = wake.and(parse::save(&mut tx, &[event], now).await?);
     queue::finish(&mut tx, claimed, now).await?;
     tx.commit().await?;

@@ -18,8 +18,8 @@ use crate::{
     },
     logs::Redactor,
     model::{
-        CommandRunId, Fetcher, Job, NewJob, ReportKind, RunKind, RunState, SET_UP, Situation,
-        StageKey, TaskId, Untrusted,
+        Agent, CommandRun, CommandRunId, Fetcher, Job, NewJob, ReportKind, RunKind, RunState,
+        SET_UP, Situation, StageKey, TaskId, Untrusted,
     },
     queue::{self, Claimed},
     workspace::{Found, Making, WorkspaceKey},
@@ -49,11 +49,25 @@ pub(super) async fn shown(
         return Ok(None);
     }
     let layer = workspaces.layer(situation.repository.id, &ground.key).map_err(later)?;
-    Ok(layer.map(|layer| Supplies {
-        ground,
-        stock: Stock::Shown(layer),
-        reach: Reach::Other,
-    }))
+    Ok(layer.map(|layer| Supplies { ground, stock: Stock::Shown(layer), reach: Reach::Other }))
+}
+
+/// Who builds.
+#[derive(Clone, Copy)]
+pub(super) enum For<'a> {
+    /// An agent, whose log has what its set-up prints.
+    Agent(&'a Agent),
+    /// A run of the repository's commands.
+    Run(&'a CommandRun),
+}
+
+impl For<'_> {
+    fn stage(self) -> StageKey {
+        match self {
+            Self::Agent(agent) => agent.stage,
+            Self::Run(run) => run.stage,
+        }
+    }
 }
 
 /// Gives what a writer or a run of commands works with, after a set-up where there was none yet.
@@ -61,11 +75,11 @@ pub(super) async fn supplied(
     parts: &Parts,
     claimed: &Claimed,
     situation: &Situation,
-    stage: StageKey,
+    whom: For<'_>,
     on_the_machines_network: bool,
 ) -> Result<Supplied, Failure> {
     let Some(task) = situation.task.as_ref() else { return Ok(Supplied::Ready(None)) };
-    command_runs::end_lost_setups(&parts.pool, task.id, stage, parts.clock.now()).await?;
+    command_runs::end_lost_setups(&parts.pool, task.id, whom.stage(), parts.clock.now()).await?;
     let Some(ground) = ground(parts, situation).await? else { return Ok(Supplied::Ready(None)) };
     if let Some(missing) = parts.runtime.missing_for(&ground) {
         return Ok(Supplied::Failed(missing));
@@ -82,16 +96,17 @@ pub(super) async fn supplied(
     if !ground.has_set_up() {
         return ready(ground, Stock::Empty);
     }
-    let found = parts
-        .runtime
-        .workspaces
-        .layer_or_making(situation.repository.id, &ground.key, ground.kept.len())
-        .await
-        .map_err(later)?;
+    let (repository, kept) = (situation.repository.id, ground.kept.len());
+    let looking = parts.runtime.workspaces.layer_or_making(repository, &ground.key, kept);
+    // Another task may be at the same set-up for as long as it takes.
+    let found = tokio::select! {
+        found = looking => found.map_err(later)?,
+        () = commands::until_stopped(parts, claimed, task.id) => return Ok(Supplied::Stopped),
+    };
     match found {
         Found::Layer(layer) => ready(ground, Stock::Copied(layer)),
         Found::Making(making) => {
-            let set_up = SetUp { parts, claimed, situation, stage, task: task.id };
+            let set_up = SetUp { parts, claimed, situation, whom, task: task.id };
             match set_up.run(ground.clone(), making).await? {
                 Made::Layer(layer) => ready(ground, Stock::Copied(layer)),
                 Made::Stopped => Ok(Supplied::Stopped),
@@ -119,7 +134,10 @@ async fn ground(parts: &Parts, situation: &Situation) -> Result<Option<Ground>, 
 }
 
 fn later(error: std::io::Error) -> Failure {
-    Failure::Later { after: Duration::from_secs(30), reason: format!("the set-up's layer: {error}") }
+    Failure::Later {
+        after: Duration::from_secs(30),
+        reason: format!("the set-up's layer: {error}"),
+    }
 }
 
 /// What a set-up brought.
@@ -134,7 +152,7 @@ struct SetUp<'a> {
     parts: &'a Parts,
     claimed: &'a Claimed,
     situation: &'a Situation,
-    stage: StageKey,
+    whom: For<'a>,
     task: TaskId,
 }
 
@@ -142,7 +160,7 @@ impl SetUp<'_> {
     async fn run(&self, ground: Ground, making: Making) -> Result<Made, Failure> {
         let new = NewCommandRun {
             task: self.task,
-            stage: self.stage,
+            stage: self.whom.stage(),
             kind: RunKind::Setup,
             commands: ground.commands.clone(),
             sha: ground.tip.clone(),
@@ -161,7 +179,8 @@ impl SetUp<'_> {
         let made = match (&ended, stock) {
             (RunState::Ended { passed: true, .. }, Stock::Making(making)) => {
                 let finishing = tokio::task::spawn_blocking(move || making.finish());
-                let finished = finishing.await.map_err(|error| later(std::io::Error::other(error)))?;
+                let finished =
+                    finishing.await.map_err(|error| later(std::io::Error::other(error)))?;
                 Made::Layer(finished.map_err(later)?)
             }
             (RunState::Broken { .. }, _)
@@ -194,7 +213,11 @@ impl SetUp<'_> {
         let (notes, heard) = mpsc::channel(256);
         let (give, orders) = mpsc::channel(1);
         let running = self.parts.runtime.run_commands(&errand, Wires { notes, orders });
-        let watch = commands::watch(self.parts, self.claimed, self.task, heard, give);
+        let log = match self.whom {
+            For::Agent(agent) => Some(self.parts.logs.open(agent.id)),
+            For::Run(_) => None,
+        };
+        let watch = commands::watch(self.parts, self.claimed, self.task, heard, give, log);
         let (ended, fetched) = tokio::join!(running, watch);
         let by = Fetcher::Run(id);
         let now = self.parts.clock.now();

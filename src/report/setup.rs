@@ -70,7 +70,7 @@ fn named(one: &Fetched) -> Option<String> {
     let host = code(&one.fetch.named());
     match package {
         Some(package) => Some(format!("{} from {host}", code(package))),
-        None if *port == 443 => Some(format!("from {host}")),
+        None if *port == 443 => Some(format!("packages from {host}")),
         None => None,
     }
 }

@@ -133,7 +133,12 @@ async fn bare_addresses_other_ports_and_other_protocols_are_refused() {
         (get("/"), "400"),
         (get(&format!("ftp://{name}/")), "400"),
         (get(&format!("http://user@{name}/")), "400"),
-        (format!("POST http://{name}/ HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), "405"),
+        (
+            format!(
+                "POST http://{name}/ HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            ),
+            "405",
+        ),
     ] {
         let answer = asks(&exit, &request).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");

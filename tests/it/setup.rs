@@ -6,10 +6,11 @@ mod samples;
 use std::sync::Arc;
 
 use baton::{
-    cli::demo::world::REPOSITORY,
+    cli::demo::world::{REPOSITORY, Recipe},
     model::{EgressRule, HostRule},
 };
 use emulators::{
+    contract::node_modules,
     github::GitHub,
     models::{Answer, Brain, Crew, Request},
     registry::Registry,
@@ -22,6 +23,15 @@ use samples::{Sample, node, python, rust};
 /// A story in a repository that is built from a sample. The registry has a name, which the server's
 /// list leads to this machine.
 async fn story(registry: &Registry, sample: &Sample, brain: Arc<dyn Brain>) -> Story {
+    story_with(registry, sample, brain, |_| ()).await
+}
+
+async fn story_with(
+    registry: &Registry,
+    sample: &Sample,
+    brain: Arc<dyn Brain>,
+    change: impl FnOnce(&mut Recipe),
+) -> Story {
     let host = HostRule::new(format!("registry.test:{}", registry.port())).unwrap();
     let files = sample.files();
     let tools = sample.tools.clone();
@@ -30,6 +40,7 @@ async fn story(registry: &Registry, sample: &Sample, brain: Arc<dyn Brain>) -> S
         |recipe| {
             recipe.files.retain(|(path, _, _)| files.iter().all(|(own, _, _)| own != path));
             recipe.files.extend(files);
+            change(recipe);
         },
         |config| {
             let address = Some([127, 0, 0, 1].into());
@@ -43,7 +54,11 @@ async fn story(registry: &Registry, sample: &Sample, brain: Arc<dyn Brain>) -> S
 /// Plays a sample to a pull request that may be merged: its coder has run the tests in a sandbox, and so
 /// has Baton, once before the review and once after the fix.
 async fn is_built(registry: Registry, sample: Sample) {
-    let story = story(&registry, &sample, Arc::new(Crew::new())).await;
+    is_built_by(registry, sample, |_| ()).await;
+}
+
+async fn is_built_by(registry: Registry, sample: Sample, change: impl FnOnce(&mut Recipe)) {
+    let story = story_with(&registry, &sample, Arc::new(Crew::new()), change).await;
     let issue = story.assigned();
     story.approve(issue).await;
     story.ready().await;
@@ -58,11 +73,12 @@ async fn is_built(registry: Registry, sample: Sample) {
     let asked = registry.asked();
     let fetched = asked.iter().filter(|path| **path == sample.package);
     assert_eq!(fetched.count(), 1, "the package was fetched: {asked:?}");
-    let packages: Vec<String> =
-        sqlx::query_scalar("SELECT package FROM fetches WHERE blocked IS NULL AND package IS NOT NULL")
-            .fetch_all(story.pool())
-            .await
-            .unwrap();
+    let packages: Vec<String> = sqlx::query_scalar(
+        "SELECT package FROM fetches WHERE blocked IS NULL AND package IS NOT NULL",
+    )
+    .fetch_all(story.pool())
+    .await
+    .unwrap();
     assert_eq!(packages, [sample.named]);
     story.end().await;
     registry.shutdown().await;
@@ -74,6 +90,20 @@ async fn a_node_repository_is_set_up_once_and_built_without_network() {
     if let Some(sample) = node(&registry) {
         is_built(registry, sample).await;
     }
+}
+
+#[tokio::test]
+async fn a_node_repository_is_built_by_the_real_claude_program_past_the_proxy() {
+    let claude =
+        node_modules().unwrap_or_default().join("@anthropic-ai/claude-code-linux-x64/claude");
+    assert!(claude.is_file(), "the pinned claude program is not there: npm ci installs it");
+    let registry = Registry::start().await.unwrap();
+    let Some(sample) = node(&registry) else { return };
+    is_built_by(registry, sample, |recipe| {
+        recipe.provider = "claude".to_owned();
+        recipe.claude = Some(claude);
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -93,7 +123,8 @@ async fn a_rust_repository_is_set_up_once_and_built_without_network() {
 }
 
 #[tokio::test]
-async fn a_set_up_that_asks_for_a_host_that_is_not_named_is_told_with_the_line_that_would_allow_it() {
+async fn a_set_up_that_asks_for_a_host_that_is_not_named_is_told_with_the_line_that_would_allow_it()
+{
     let registry = Registry::start().await.unwrap();
     let Some(mut sample) = node(&registry) else { return };
     sample.policy["environment"]["hosts"] = json!([]);
@@ -162,15 +193,15 @@ impl Brain for Deed {
 async fn opened(story: &Story) -> String {
     let issue = story.assigned();
     story.approve(issue).await;
-    let pull = |github: &GitHub| {
-        github.issues(REPOSITORY).into_iter().find(|issue| issue.pull.is_some())
-    };
+    let pull =
+        |github: &GitHub| github.issues(REPOSITORY).into_iter().find(|issue| issue.pull.is_some());
     story.until("a pull request", |github| pull(github).is_some()).await;
     pull(story.github()).unwrap().body
 }
 
 #[tokio::test]
-async fn a_dependency_that_an_agent_adds_is_fetched_by_the_proxy_and_the_thread_says_host_and_package() {
+async fn a_dependency_that_an_agent_adds_is_fetched_by_the_proxy_and_the_thread_says_host_and_package()
+ {
     let registry = Registry::start().await.unwrap();
     let Some(mut sample) = samples::node_without_package(&registry) else { return };
     sample.policy["environment"]["agents"] = json!("fetch");
@@ -195,7 +226,7 @@ async fn an_agent_that_may_not_fetch_is_told_so_by_the_proxy_and_the_thread_name
     let Some(sample) = node(&registry) else { return };
     let host = format!("registry.test:{}", registry.port());
     let deed = format!(
-        "curl -sS http://{host}/npm/baton-pad > answer.txt; git add answer.txt && \
+        "curl -sS http://{host}/npm/baton-pad > answer.txt; git add -A && \
          git commit -qm 'Keep the answer'"
     );
     let story = story(&registry, &sample, Arc::new(Deed(deed))).await;
@@ -203,8 +234,15 @@ async fn an_agent_that_may_not_fetch_is_told_so_by_the_proxy_and_the_thread_name
     let why = "agents and tests fetch only where `agents: fetch` stands under `environment`";
     assert!(body.contains(&format!("- `{host}`: {why}")), "{body}");
     assert!(!body.contains("**Fetched**"), "{body}");
-    let pull = story.github().issues(REPOSITORY).into_iter().find(|one| one.pull.is_some()).unwrap();
+    let pull =
+        story.github().issues(REPOSITORY).into_iter().find(|one| one.pull.is_some()).unwrap();
     let diff = story.github().pull(REPOSITORY, pull.number).unwrap();
+    let modules = "node_modules/baton-pad/index.js";
+    assert_eq!(
+        story.github().file(REPOSITORY, &diff.head_branch, modules),
+        None,
+        "kept folders are git's"
+    );
     let answer = story.github().file(REPOSITORY, &diff.head_branch, "answer.txt").unwrap();
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.contains(&format!("Baton: {host} is not allowed here; {why}")), "{answer}");

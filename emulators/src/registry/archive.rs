@@ -17,7 +17,8 @@ pub(super) fn tar_gz(files: &[File]) -> Vec<u8> {
 
 fn tar_header(path: &str, size: usize) -> [u8; 512] {
     let mut header = [0; 512];
-    let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    let mut put =
+        |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, path);
     put(100, "0000644\0");
     put(108, "0000000\0");
@@ -57,7 +58,9 @@ pub(super) fn zip(files: &[File]) -> Vec<u8> {
         // Version, flags, method, and the first of January 1980.
         let common = [&[20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0][..], &sum, &size, &size, &name].concat();
         let at = short(out.len()).to_le_bytes();
-        out.extend([b"PK\x03\x04", &common[..], &[0, 0], path.as_bytes(), text.as_bytes()].concat());
+        out.extend(
+            [b"PK\x03\x04", &common[..], &[0, 0], path.as_bytes(), text.as_bytes()].concat(),
+        );
         let entry = [b"PK\x01\x02", &[20, 0][..], &common, &[0; 12], &at, path.as_bytes()];
         directory.extend(entry.concat());
     }

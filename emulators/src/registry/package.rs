@@ -16,7 +16,8 @@ fn file(path: &str, text: &str) -> File {
 
 /// The crate.
 pub(super) fn krate() -> Vec<u8> {
-    let manifest = format!("[package]\nname = \"{NAME}\"\nversion = \"{VERSION}\"\nedition = \"2021\"\n");
+    let manifest =
+        format!("[package]\nname = \"{NAME}\"\nversion = \"{VERSION}\"\nedition = \"2021\"\n");
     let code = "pub fn pad(text: &str) -> String {\n    format!(\"{text:>8}\")\n}\n";
     tar_gz(&[
         file(&format!("{NAME}-{VERSION}/Cargo.toml"), &manifest),
@@ -26,7 +27,8 @@ pub(super) fn krate() -> Vec<u8> {
 
 /// The npm tarball.
 pub(super) fn tarball() -> Vec<u8> {
-    let manifest = format!("{{\"name\": \"{NAME}\", \"version\": \"{VERSION}\", \"main\": \"index.js\"}}\n");
+    let manifest =
+        format!("{{\"name\": \"{NAME}\", \"version\": \"{VERSION}\", \"main\": \"index.js\"}}\n");
     tar_gz(&[
         file("package/package.json", &manifest),
         file("package/index.js", "module.exports = (text) => text.padStart(8);\n"),

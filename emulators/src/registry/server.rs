@@ -14,9 +14,7 @@ use axum::{
 };
 use serde_json::json;
 
-use super::package::{
-    NAME, VERSION, integrity, krate, sha256, tarball, wheel, wheel_name,
-};
+use super::package::{NAME, VERSION, integrity, krate, sha256, tarball, wheel, wheel_name};
 use crate::listener::Listener;
 
 /// A running registry; dropping it ends it.
@@ -118,5 +116,7 @@ fn packument(host: &str) -> serde_json::Value {
 /// A project's page in the simple index (PEP 503).
 fn simple_page() -> String {
     let (name, sum) = (wheel_name(), sha256(&wheel()));
-    format!("<!DOCTYPE html><html><body><a href=\"/packages/{name}#sha256={sum}\">{name}</a></body></html>\n")
+    format!(
+        "<!DOCTYPE html><html><body><a href=\"/packages/{name}#sha256={sum}\">{name}</a></body></html>\n"
+    )
 }

@@ -45,7 +45,8 @@ pub(super) async fn sandbox(config: &Config, data: &Path) -> Check {
 pub(super) fn tools(config: &Config) -> Check {
     const NAME: &str = "tools";
     let folders = &config.sandbox.tools;
-    let obstacles: Vec<String> = folders.iter().filter_map(|folder| Tools::obstacle(folder)).collect();
+    let obstacles: Vec<String> =
+        folders.iter().filter_map(|folder| Tools::obstacle(folder)).collect();
     if !obstacles.is_empty() {
         let seen = format!("{} of {} folders cannot be shown", obstacles.len(), folders.len());
         return Check::fails(NAME, seen, obstacles.join("\n"));

@@ -8,14 +8,22 @@ use crate::model::{
 };
 use crate::report::render;
 
-fn asked(by: Fetcher, host: &str, port: u16, package: Option<&str>, blocked: Option<Blocked>) -> Fetched {
+fn asked(
+    by: Fetcher,
+    host: &str,
+    port: u16,
+    package: Option<&str>,
+    blocked: Option<Blocked>,
+) -> Fetched {
     let (host, package) = (host.to_owned(), package.map(str::to_owned));
     Fetched { by, fetch: Fetch { host, port, package, blocked } }
 }
 
 fn said(situation: &Situation, kind: &ReportKind) -> String {
     match render(situation, kind) {
-        crate::model::Desired::Comment { body, .. } | crate::model::Desired::Pull { body, .. } => body,
+        crate::model::Desired::Comment { body, .. } | crate::model::Desired::Pull { body, .. } => {
+            body
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -259,7 +259,9 @@ fn folder(text: &str) -> Result<String, String> {
     let part = |part: &str| !matches!(part, "" | "." | ".." | ".git");
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-@/".contains(c);
     if !text.split('/').all(part) || !text.chars().all(plain) {
-        return Err(format!("`keep` is a folder inside the tree, such as \"vendor\", not {text:?}"));
+        return Err(format!(
+            "`keep` is a folder inside the tree, such as \"vendor\", not {text:?}"
+        ));
     }
     Ok(text.to_owned())
 }

@@ -105,7 +105,7 @@ pub fn node(registry: &Registry) -> Option<Sample> {
             ("package.json", manifest.to_string()),
             ("package-lock.json", lock.to_string()),
             (".npmrc", npmrc),
-            (".gitignore", "node_modules/\n".to_owned()),
+            (".gitignore", String::new()),
             ("probe.mjs", probe(registry)),
             ("test/pad.test.mjs", test.to_owned()),
         ];
@@ -185,7 +185,8 @@ pub fn rust(registry: &Registry) -> Option<Sample> {
 }
 
 fn sample(policy: Value, files: &[(&str, String)], package: &str, named: &str) -> Sample {
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     Sample::new(policy, &files, package, named)
 }
 
@@ -197,9 +198,8 @@ fn toolchain() -> Option<(Option<TempDir>, PathBuf)> {
     }
     let said = Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
     let own = PathBuf::from(String::from_utf8(said.stdout).unwrap().trim());
-    let open = |path: &Path| {
-        path.metadata().is_ok_and(|seen| seen.permissions().mode() & 0o001 != 0)
-    };
+    let open =
+        |path: &Path| path.metadata().is_ok_and(|seen| seen.permissions().mode() & 0o001 != 0);
     if own.ancestors().all(open) {
         return Some((None, own));
     }
@@ -208,7 +208,8 @@ fn toolchain() -> Option<(Option<TempDir>, PathBuf)> {
     let place = folder.path().join("rust");
     std::fs::create_dir(&place).unwrap();
     for part in ["bin", "lib"] {
-        let linked = Command::new("cp").arg("-al").arg(own.join(part)).arg(&place).output().unwrap();
+        let linked =
+            Command::new("cp").arg("-al").arg(own.join(part)).arg(&place).output().unwrap();
         if !linked.status.success() {
             eprintln!("SKIPPED: {} cannot be linked to, this test showed nothing", own.display());
             return None;
