@@ -5,6 +5,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod db;
+pub mod egress;
 pub mod embedded;
 pub mod event;
 pub mod gateway;

@@ -7,7 +7,7 @@ use crate::{
     workspace::{self, BoxFuture, Stream, Workspace},
 };
 
-use super::runtime::SEARCH_PATH;
+use super::toolchains::SEARCH_PATH;
 
 /// How much of a command's complaints is kept, in bytes.
 const COMPLAINT: u64 = 4096;

@@ -9,12 +9,12 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    Rendered, Runtime, Wires,
+    Rendered, Runtime, Supplies, Wires,
     inside::Inside,
     orders::Note,
     prompt,
-    runtime::SEARCH_PATH,
     session::{self, Patience},
+    supplies::Fitting,
 };
 use crate::{
     model::{
@@ -49,6 +49,8 @@ pub struct Assignment {
     pub repository: RepositoryId,
     /// From which commit.
     pub base: Sha,
+    /// What it is given to build with.
+    pub supplies: Option<Supplies>,
     /// Its own token for the gateway.
     pub token: SecretString,
     /// How long it may take.
@@ -130,16 +132,16 @@ impl Runtime {
             self.folders(workspace).map_err(|error| format!("the agent's folders: {error}"))?;
         let kind = by_name(&assignment.provider)
             .ok_or_else(|| format!("there is no provider {:?}", assignment.provider))?;
-        let mut provider = kind.begin(launch(
-            assignment,
-            workspace,
-            &folders,
-            self.gateway(assignment.agent.0).port,
-        ));
+        let fitting = self.fit(assignment.supplies.as_ref(), workspace).await;
+        let fitting = fitting.map_err(|error| format!("what it builds with: {error}"))?;
+        let mut launch =
+            launch(assignment, workspace, &folders, self.gateway(assignment.agent.0).port);
+        launch.search_path.clone_from(&fitting.search_path);
+        let mut provider = kind.begin(launch);
         let command = provider.launch();
         self.furnish(&command, &folders, assignment.resume.as_deref())
             .map_err(|error| format!("the agent's session: {error}"))?;
-        let spec = self.spec(assignment, workspace, &folders, &command)?;
+        let spec = self.spec(assignment, workspace, &folders, &command, &fitting)?;
         let running = self.sandbox.start(spec).await.map_err(|error| error.to_string())?;
         let started = Note::Started { reference: running.reference().to_owned() };
         // Nobody listens any more: the session notices by its orders.
@@ -156,6 +158,9 @@ impl Runtime {
             &*self.quota_back,
         )
         .await;
+        if let Some(exit) = &fitting.exit {
+            let _ = wires.notes.send(Note::Fetched(exit.seen())).await;
+        }
         let head = match assignment.role.writes() {
             true => self.taken_in(assignment, workspace).await?,
             false => None,
@@ -218,6 +223,7 @@ impl Runtime {
         workspace: &Workspace,
         folders: &Folders,
         command: &Command,
+        fitting: &Fitting,
     ) -> Result<Spec, String> {
         let (mut argv, mut mounts) = self.program(&assignment.provider)?;
         argv.extend(command.arguments.iter().cloned());
@@ -229,8 +235,10 @@ impl Runtime {
                 writable: true,
             });
         }
+        mounts.extend(fitting.mounts.iter().cloned());
         let mut spec = Spec::new(argv);
-        spec.env = command.environment.clone();
+        spec.env = command.environment.iter().chain(&fitting.env).cloned().collect();
+        spec.egress = fitting.egress.clone();
         spec.workdir = workspace.tree.clone();
         spec.mounts = mounts;
         spec.overlays = super::inside::overlays(workspace);
@@ -258,7 +266,7 @@ fn launch(assignment: &Assignment, workspace: &Workspace, folders: &Folders, por
         config_dir: folders.config.clone(),
         home: folders.home.clone(),
         scratch: folders.scratch.clone(),
-        search_path: SEARCH_PATH.to_owned(),
+        search_path: String::new(),
         max_turns: Some(rendered.max_turns),
     }
 }

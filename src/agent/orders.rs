@@ -1,6 +1,6 @@
 //! What passes between a running agent and the rest of Baton: notes out, orders in.
 
-use crate::model::{CancelledBy, Stop, TodoItem, TokenUsage, Untrusted};
+use crate::model::{CancelledBy, Fetch, Stop, TodoItem, TokenUsage, Untrusted};
 
 /// Which of the two streams a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Note {
     Doing(Untrusted),
     /// Its list of what is done and left.
     Todo(Vec<TodoItem>),
+    /// What it asked of hosts, all of it, at its end.
+    Fetched(Vec<Fetch>),
     /// Tokens that its program counted.
     Usage(TokenUsage),
 }

@@ -5,8 +5,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::inside::Inside;
+use super::{Toolchains, inside::Inside};
 use crate::{
+    egress::Exits,
     model::Timestamp,
     sandbox::{Gateway, Kind, Mount, Owner, Sandbox, own},
     workspace::{WorkspaceKey, Workspaces},
@@ -18,6 +19,10 @@ pub struct Runtime {
     /// Mirrors and worktrees.
     pub workspaces: Workspaces,
     pub(super) programs: Programs,
+    /// Tools of the machine that every sandbox sees.
+    pub(super) tools: Toolchains,
+    /// The ways out of set-ups.
+    pub(super) exits: Exits,
     /// The gateway's socket on this machine.
     pub(super) gateway: PathBuf,
     /// The account that agents run as, when it is not Baton's own.
@@ -38,14 +43,16 @@ pub struct Programs {
     pub claude: Option<PathBuf>,
     /// The program of the `command` provider, with its arguments; files among them are shown inside.
     pub command: Vec<String>,
+    /// What else of the machine agents and commands may use.
+    pub tools: Toolchains,
 }
 
-/// Where programs are found inside.
-pub(super) const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Where the `claude` program is inside.
 const CLAUDE: &str = "/baton/claude";
 /// The gateway's port inside a network of one's own.
 const PORT: u16 = 4000;
+/// The egress proxy's port there.
+pub(super) const EGRESS_PORT: u16 = 4001;
 
 impl Runtime {
     /// Takes the parts together. Nothing starts before [`Runtime::test`] has passed.
@@ -59,7 +66,9 @@ impl Runtime {
         quota_back: Box<QuotaBack>,
     ) -> Self {
         let remedy = RwLock::new(Some("the sandbox has not been tested yet".to_owned()));
-        Self { sandbox, workspaces, programs, gateway, owner, quota_back, remedy }
+        let tools = programs.tools.clone();
+        let exits = Exits::new(workspaces.egress_folder());
+        Self { sandbox, workspaces, programs, tools, exits, gateway, owner, quota_back, remedy }
     }
 
     /// Looks whether the sandbox holds. Until it does, no agent starts.
@@ -93,6 +102,14 @@ impl Runtime {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.sandbox.kind()
+    }
+
+    /// Takes away the sockets of set-ups that a Baton before this one died over. Call it once at start.
+    ///
+    /// # Errors
+    /// When their folder cannot be deleted.
+    pub fn clear_exits(&self) -> std::io::Result<()> {
+        self.exits.clear()
     }
 
     /// Takes a workspace away; what cannot be deleted is told and left to the next sweep.

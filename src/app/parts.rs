@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Options, place};
 use crate::{
-    agent::{Programs, Prompts, Runtime},
+    agent::{Programs, Prompts, Runtime, Toolchains},
     clock::Clock,
     config::{Agents, Config, SandboxChoice},
     db,
@@ -72,7 +72,8 @@ pub(super) async fn build(
         Some(bridge) => bridge.clone(),
         None => std::env::current_exe()?,
     };
-    let runtime = runtime(&config.agents, &bridge, &data, &gateway)?;
+    let shown = toolchains(&config.sandbox.tools);
+    let runtime = runtime(&config.agents, shown, &bridge, &data, &gateway)?;
     let kind = runtime.kind().name().to_owned();
     let node = db::nodes::upsert(pool, &node_name(&data), &[kind], clock.now()).await?;
     let settings = Settings {
@@ -176,6 +177,7 @@ pub(super) fn workspaces(data: &Path) -> std::io::Result<Workspaces> {
 /// Where and how agents run; nothing is started yet.
 pub(super) fn runtime(
     agents: &Agents,
+    tools: Toolchains,
     bridge: &Path,
     data: &Path,
     gateway: &Gateway,
@@ -188,6 +190,7 @@ pub(super) fn runtime(
     let programs = Programs {
         claude: claude.map(|path| reachable(&path, data)).transpose()?,
         command: agents.command.clone(),
+        tools,
     };
     Ok(Runtime::new(
         sandbox,
@@ -197,6 +200,18 @@ pub(super) fn runtime(
         is_root.then_some(owner),
         Box::new(gateway.quota_back()),
     ))
+}
+
+/// The folders of tools that can be shown; the others are told, and not shown.
+fn toolchains(folders: &[PathBuf]) -> Toolchains {
+    let shown = folders.iter().filter(|folder| {
+        let obstacle = Toolchains::obstacle(folder);
+        if let Some(obstacle) = &obstacle {
+            tracing::error!(%obstacle, "a folder of tools is not shown to sandboxes");
+        }
+        obstacle.is_none()
+    });
+    Toolchains::new(shown.cloned().collect())
 }
 
 /// The pinned program as npm lays it down, from the folder that Baton was started in.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Agents, GitHub, Grant, Listen, Mistakes, Source, deploy, keep, limits};
+use super::{Agents, GitHub, Grant, Listen, Mistakes, SandboxTools, Source, deploy, keep, limits};
 use crate::model::{Keep, Limits};
 
 /// Everything that the operator sets.
@@ -20,6 +20,8 @@ pub struct Config {
     pub listen: Listen,
     /// Running agents.
     pub agents: Agents,
+    /// What sandboxes see of the machine.
+    pub sandbox: SandboxTools,
     /// What no repository can raise.
     pub limits: Limits,
     /// How much is kept on the disk.
@@ -49,6 +51,7 @@ impl Config {
             github: GitHub::read(&mut source),
             listen: Listen::read(&mut source),
             agents: Agents::read(&mut source),
+            sandbox: SandboxTools::read(&mut source),
             limits: limits::read(&mut source),
             keep: keep::read(&mut source),
             grants: deploy::read(&mut source),
@@ -138,6 +141,21 @@ mod tests {
             "colour in baton.toml",
         ] {
             assert!(names.contains(&name), "{name} is not in {names:?}");
+        }
+    }
+
+    #[test]
+    fn the_servers_list_of_hosts_holds_presets_names_and_names_with_their_address() {
+        let file = "[limits]\negress = [\"node\", \"a.test\", \"corp.test:81=10.0.0.5\"]\n";
+        let config = Config::read(complete(), Some(file)).unwrap();
+        let said = |rule: &crate::model::EgressRule| format!("{} {:?}", rule.host, rule.address);
+        let said: Vec<String> = config.limits.egress.iter().map(said).collect();
+        assert_eq!(said, ["registry.npmjs.org None", "a.test None", "corp.test:81 Some(10.0.0.5)"]);
+        for wrong in ["https://a.test", "a.test=b.test", "10.0.0.0/8", ""] {
+            let file = format!("[limits]\negress = [\"{wrong}\"]\n[sandbox]\ntools = [\"bin\"]\n");
+            let error = Config::read(complete(), Some(&file)).map(drop).unwrap_err().to_string();
+            assert!(error.contains("egress in [limits]"), "{wrong}: {error}");
+            assert!(error.contains("tools in [sandbox]"), "{error}");
         }
     }
 

@@ -11,6 +11,7 @@ mod keep;
 mod limits;
 mod listen;
 mod load;
+mod sandbox;
 mod source;
 
 pub use agents::{Agents, Price, SandboxChoice, Upstream};
@@ -18,4 +19,5 @@ pub use deploy::Grant;
 pub use github::GitHub;
 pub use listen::Listen;
 pub use load::{Config, Local};
+pub use sandbox::SandboxTools;
 pub use source::{Mistake, Mistakes, Source};

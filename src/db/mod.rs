@@ -19,6 +19,7 @@ pub mod deliveries;
 pub mod deployments;
 mod error;
 pub mod events;
+pub mod fetches;
 pub mod findings;
 pub mod installations;
 pub mod ledger;

@@ -3,11 +3,11 @@
 use sqlx::PgConnection;
 
 use super::{
-    DbError, agents, approvals, command_runs, deployments, findings, plans, questions, reports,
-    repositories, stages, tasks,
+    DbError, agents, approvals, command_runs, deployments, fetches, findings, plans, questions,
+    reports, repositories, stages, tasks,
 };
 use crate::model::{
-    Agent, Approval, CommandRun, CommentId, Deployment, Finding, Plan, Policy, Question,
+    Agent, Approval, CommandRun, CommentId, Deployment, Fetched, Finding, Plan, Policy, Question,
     Repository, Stage, Task, TaskId,
 };
 
@@ -34,6 +34,8 @@ pub struct LoadedTask {
     pub agents: Vec<Agent>,
     /// Its command runs, oldest first.
     pub runs: Vec<CommandRun>,
+    /// What its agents and runs asked of hosts, oldest first.
+    pub fetches: Vec<Fetched>,
     /// Its deployments, oldest first.
     pub deployments: Vec<Deployment>,
     /// Where Baton asked: the asking comment of each plan number, newest last.
@@ -62,6 +64,7 @@ pub async fn load(connection: &mut PgConnection, task: TaskId) -> Result<LoadedT
             .map(|row| row.agent)
             .collect(),
         runs: command_runs::list(&mut *connection, id).await?,
+        fetches: fetches::list(&mut *connection, id).await?,
         deployments: deployments::list(&mut *connection, id).await?,
         asked: reports::list_asked(&mut *connection, id).await?,
     })

@@ -7,6 +7,7 @@ mod act;
 mod agent;
 mod approval;
 mod command;
+mod egress;
 mod event;
 mod ids;
 mod job;
@@ -14,6 +15,7 @@ mod letter;
 mod money;
 mod outcome;
 mod policy;
+pub mod preset;
 mod question;
 mod report;
 mod role;
@@ -28,6 +30,7 @@ pub use act::{Act, NotHere, Reaction, Reply};
 pub use agent::{AgentEvent, Inputs, Message, TodoItem, TodoState, TokenUsage};
 pub use approval::{Approval, Approved, Difference};
 pub use command::{Command, Form};
+pub use egress::{Blocked, EgressRule, Fetch, Fetched, Fetcher, HostRule, SET_UP};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Sweep};
@@ -37,7 +40,10 @@ pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
-pub use policy::{DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, RolePolicy, Until};
+pub use policy::{
+    BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, RolePolicy, Until,
+};
+pub use preset::Preset;
 pub use question::{Answer, Fallback, Question};
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,

@@ -89,6 +89,7 @@ pub fn ended(id: i64, stage: StageKey, attempt: u32, end: End, outcome: Option<O
 #[must_use]
 pub fn run(id: i64, stage: StageKey, kind: RunKind, sha: Sha, exit: Option<i32>) -> CommandRun {
     let command = match kind {
+        RunKind::Setup => "cargo fetch",
         RunKind::Test => "cargo test",
         RunKind::Deploy => "./deploy.sh",
         RunKind::Verify => "./smoke.sh",
@@ -176,6 +177,7 @@ pub fn situation() -> Situation {
         questions: vec![],
         agents: vec![],
         runs: vec![],
+        fetches: Vec::new(),
         deployments: vec![],
         asked: vec![],
         tail: None,

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActorId, AgentId, AgentState, Approval, Approved, BranchName, CommandRunId, CommentId,
-    DeploymentId, DeploymentState, Difference, Environment, InputHash, Inputs, InstallationId,
-    Limits, Login, Micros, Outcome, Permission, Person, PlanHash, PlanOutcome, Policy, Question,
-    RepositoryId, RepositoryName, Role, SessionId, Severity, Sha, StageId, StageKey, StageState,
-    Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
+    DeploymentId, DeploymentState, Difference, Environment, Fetched, InputHash, Inputs,
+    InstallationId, Limits, Login, Micros, Outcome, Permission, Person, PlanHash, PlanOutcome,
+    Policy, Question, RepositoryId, RepositoryName, Role, SessionId, Severity, Sha, StageId,
+    StageKey, StageState, Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
 };
 
 /// Rows and facts, complete and of one moment.
@@ -39,6 +39,9 @@ pub struct Situation {
     pub agents: Vec<Agent>,
     /// Its command runs, oldest first.
     pub runs: Vec<CommandRun>,
+    /// What its agents and runs asked of hosts, oldest first.
+    #[serde(default)]
+    pub fetches: Vec<Fetched>,
     /// Its deployments, oldest first.
     pub deployments: Vec<Deployment>,
     /// Where Baton asked: the asking comment of each plan number, newest last.
@@ -266,6 +269,8 @@ pub struct Agent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunKind {
+    /// Fetching what is needed to build, on the default branch.
+    Setup,
     /// Evidence on a change.
     Test,
     /// Bringing it out.
@@ -279,6 +284,7 @@ impl RunKind {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Setup => "setup",
             Self::Test => "test",
             Self::Deploy => "deploy",
             Self::Verify => "verify",

@@ -9,20 +9,24 @@ use sqlx::PgConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Parts, parse, situation, sweep, writing};
+use super::{
+    Failure, Parts, parse,
+    setup::{self, Supplied},
+    situation, sweep, writing,
+};
 use crate::{
-    agent::{Assignment, Life, Note, Order, Patience, Stream, Wires, prompt},
+    agent::{Assignment, Life, Note, Order, Patience, Stream, Supplies, Wires, prompt},
     db::{
-        agent_inbox, agent_sessions, agents, context_entries, events,
+        agent_inbox, agent_sessions, agents, command_runs, context_entries, events, fetches,
         letters::{self, Reader},
         questions, tasks,
     },
     github::{Access, GitHubError},
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, LetterKind, NewEvent,
-        QuestionId, RunKind, Situation, StageKey, Stop, Subject, Sweep, TaskId, Timestamp,
-        TodoItem, Untrusted, What,
+        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, FailKind, Fetch, Fetcher,
+        LetterKind, NewEvent, QuestionId, RunKind, Situation, StageKey, Stop, Subject, Sweep,
+        TaskId, Timestamp, TodoItem, Untrusted, What,
     },
     queue::{self, Claimed},
     workspace::{Identity, trailers},
@@ -80,10 +84,13 @@ async fn start(
     let assignment = match assignment(parts, &situation, agent).await {
         Ok(assignment) => assignment,
         Err(Failure::Hopeless(problem)) => {
-            let end = End::Failed(crate::model::FailKind::Setup(problem));
-            return Ok(Life { end, ..lost() });
+            return Ok(Life { end: End::Failed(FailKind::Setup(problem)), ..lost() });
         }
         Err(failure) => return Err(failure),
+    };
+    let assignment = match supplies(parts, claimed, &situation, agent).await? {
+        Ok(supplies) => Assignment { supplies, ..assignment },
+        Err(life) => return Ok(life),
     };
     agents::set_state(&parts.pool, agent.id, &AgentState::Preparing, &AgentState::Running, now)
         .await?;
@@ -91,7 +98,8 @@ async fn start(
     let (give, orders) = mpsc::channel(16);
     let reader = Reader { task, session: agent.session, role: agent.role };
     let lost = claimed.lost.clone();
-    let desk = Desk { parts, agent: agent.id, reader, giving: None, since_asked: 0, lost, give };
+    let desk =
+        Desk { parts, task, agent: agent.id, reader, giving: None, since_asked: 0, lost, give };
     let playing = parts.runtime.play(&assignment, Wires { notes, orders });
     let (life, ()) = tokio::join!(playing, desk.sit(heard));
     Ok(life)
@@ -107,6 +115,31 @@ pub(super) async fn refresh_mirror(parts: &Parts, situation: &Situation) -> Resu
     refreshed.map_err(|error| {
         let message = error.to_string();
         Failure::GitHub(GitHubError::Retry { after: Duration::from_secs(2), message })
+    })
+}
+
+/// What the agent builds with, or how its life has ended before it began. Only who writes waits for a
+/// set-up; who reads sees what is there.
+async fn supplies(
+    parts: &Parts,
+    claimed: &Claimed,
+    situation: &Situation,
+    agent: &Agent,
+) -> Result<Result<Option<Supplies>, Life>, Failure> {
+    if !agent.role.writes() {
+        return Ok(Ok(setup::shown(parts, situation).await?));
+    }
+    Ok(match setup::supplied(parts, claimed, situation, setup::For::Agent(agent), false).await {
+        Ok(Supplied::Ready(supplies)) => Ok(supplies.map(|supplies| *supplies)),
+        Ok(Supplied::Failed(problem)) | Err(Failure::Hopeless(problem)) => {
+            Err(Life { end: End::Failed(FailKind::Setup(problem)), ..lost() })
+        }
+        Ok(Supplied::Stopped) => Err(match agents::wanted(&parts.pool, agent.id).await? {
+            Some((_, by)) => Life::cancelled(by),
+            None if parts.shutting_down.is_cancelled() => Life::cancelled(CancelledBy::Shutdown),
+            None => lost(),
+        }),
+        Err(failure) => return Err(failure),
     })
 }
 
@@ -146,6 +179,7 @@ async fn assignment(
         rendered,
         repository: situation.repository.id,
         base: agent.base.clone(),
+        supplies: None,
         token,
         patience,
         identity: identity(parts),
@@ -225,6 +259,7 @@ const MAX_INSTRUCTIONS: usize = 32_000;
 /// Sits between a running agent and the database: keeps what it tells, hands it what it is told.
 struct Desk<'a> {
     parts: &'a Parts,
+    task: TaskId,
     agent: AgentId,
     /// As whom it reads what other agents write.
     reader: Reader,
@@ -249,6 +284,7 @@ impl Desk<'_> {
         loop {
             tokio::select! {
                 note = heard.recv() => match note {
+                    Some(Note::Fetched(fetched)) => self.fetched(&fetched).await,
                     Some(note) => progress.take(&mut log, &redactor, note).await,
                     None => break,
                 },
@@ -267,6 +303,15 @@ impl Desk<'_> {
         drop(log);
         if let Err(error) = self.look(&mut progress).await {
             tracing::warn!(agent.id = %self.agent, %error, "the agent's last words could not be kept");
+        }
+    }
+
+    /// Keeps what the agent asked of hosts.
+    async fn fetched(&self, fetched: &[Fetch]) {
+        let (by, now) = (Fetcher::Agent(self.agent), self.parts.clock.now());
+        let kept = fetches::insert_all(&self.parts.pool, self.task, by, fetched, now).await;
+        if let Err(error) = kept {
+            tracing::warn!(agent.id = %self.agent, %error, "what the agent fetched could not be kept");
         }
     }
 
@@ -348,11 +393,7 @@ impl Progress {
     async fn take(&mut self, log: &mut LogWriter, redactor: &Redactor, note: Note) {
         match note {
             Note::Line { stream, text } => {
-                let stream = match stream {
-                    Stream::Out => LogStream::Output,
-                    Stream::Error => LogStream::Error,
-                };
-                log.line(stream, text.as_bytes()).await;
+                log.line(stream_of(stream), text.as_bytes()).await;
             }
             Note::Doing(text) => {
                 let first: String =
@@ -361,8 +402,16 @@ impl Progress {
                 (self.doing, self.changed) = (Some(Untrusted(redactor.redact(&first))), true);
             }
             Note::Todo(todo) => (self.todo, self.changed) = (Some(todo), true),
-            Note::Started { .. } | Note::Usage(_) => {}
+            Note::Started { .. } | Note::Usage(_) | Note::Fetched(_) => {}
         }
+    }
+}
+
+/// Where a line belongs in the log.
+pub(super) fn stream_of(stream: Stream) -> LogStream {
+    match stream {
+        Stream::Out => LogStream::Output,
+        Stream::Error => LogStream::Error,
     }
 }
 
@@ -396,6 +445,7 @@ async fn save(
     };
     let finished = agents::Finished { end, outcome, head: life.head };
     agents::finish(&mut *tx, agent.id, finished, now).await?;
+    command_runs::end_lost_setups(&mut *tx, task, agent.stage, now).await?;
     let wake = wake.and(parse::save(&mut tx, &[event], now).await?);
     queue::finish(&mut tx, claimed, now).await?;
     tx.commit().await?;

@@ -55,6 +55,7 @@ pub(super) async fn load(
         questions: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
+        fetches: Vec::new(),
         deployments: Vec::new(),
         asked: Vec::new(),
         tail: None,
@@ -73,6 +74,7 @@ pub(super) async fn load(
         situation.questions = loaded.questions;
         situation.agents = loaded.agents;
         situation.runs = loaded.runs;
+        situation.fetches = loaded.fetches;
         situation.deployments = loaded.deployments;
         situation.asked = loaded.asked;
     }

@@ -31,6 +31,11 @@ const KEEP_DELIVERIES: TimeDelta = TimeDelta::days(30);
 /// How long bodies, lines and the history of jobs are kept.
 const KEEP_DETAILS: TimeDelta = TimeDelta::days(14);
 
+/// How long what a set-up brought is kept after its last use.
+const KEEP_LAYERS: TimeDelta = TimeDelta::days(14);
+/// How much of it is kept on one machine: 20 GiB.
+const MOST_LAYERS: u64 = 20 << 30;
+
 /// How often each reconciler runs without being asked.
 #[must_use]
 pub fn interval(sweep: Sweep) -> Duration {
@@ -232,6 +237,12 @@ async fn retention(parts: &Parts) -> Result<Wake, Failure> {
         partitions::drop_before(&parts.pool, table, now - KEEP_DETAILS).await?;
     }
     collect(parts).await?;
+    let layers = parts.runtime.workspaces.collect_layers(now - KEEP_LAYERS, MOST_LAYERS);
+    match layers {
+        Ok(0) => {}
+        Ok(layers) => tracing::info!(layers, "deleted what set-ups brought and nobody used"),
+        Err(error) => tracing::warn!(%error, "what set-ups brought could not be looked through"),
+    }
     while deliveries::delete_before(&parts.pool, now - KEEP_DELIVERIES, 1000).await? == 1000 {}
     Ok(Wake::none())
 }

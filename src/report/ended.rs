@@ -9,6 +9,7 @@ use super::figures::moment;
 use super::people::ended_by;
 use super::question::how;
 use super::quote::line;
+use super::setup::setup_failed;
 
 /// An agent's end that is no success, ready to be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +107,8 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
     let (title, what, next) = match kind {
         FailKind::Setup(why) => (
             "could not begin",
-            format!("The {verb} stage could not begin: {}", detail(why)),
+            setup_failed(situation, stage, kind)
+                .unwrap_or_else(|| format!("The {verb} stage could not begin: {}", detail(why))),
             format!("`/{name} retry` tries again once that is settled."),
         ),
         FailKind::Provider(why) => (

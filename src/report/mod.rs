@@ -33,6 +33,7 @@ mod refused;
 mod render;
 mod replies;
 mod review;
+mod setup;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use super::parked::parked;
 use super::people::{ended_by, pull_name, who_acts};
 use super::question::{answered, how, quoted};
 use super::quote::{block, code, line};
+use super::setup::fetched;
 use super::steps::{checklist, way};
 
 /// What the progress comment should say.
@@ -158,7 +159,9 @@ fn warnings(situation: &Situation) -> Vec<String> {
 fn body(situation: &Situation, task: &Task) -> Vec<String> {
     match &task.state {
         TaskState::Open => {
-            vec![notes(situation), answers(situation), checklist(situation), plan_folded(situation)]
+            let fetched = fetched(situation);
+            let steps = [checklist(situation), fetched, plan_folded(situation)];
+            [vec![notes(situation), answers(situation)], steps.into()].concat()
         }
         TaskState::Waiting(WaitFor::PlanApproval(_)) => waiting_plan(situation),
         TaskState::Waiting(WaitFor::PushApproval(head)) => {
@@ -245,7 +248,8 @@ fn open_findings(situation: &Situation) -> String {
 
 fn parked_body(situation: &Situation, reason: &ParkReason) -> Vec<String> {
     let said = parked(situation, reason);
-    vec![kept(situation), said.wrong, options(&said.next), plan_folded(situation)]
+    let fetched = fetched(situation);
+    vec![kept(situation), said.wrong, fetched, options(&said.next), plan_folded(situation)]
 }
 
 /// What can be done, one a line.

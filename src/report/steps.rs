@@ -145,6 +145,9 @@ fn at_work(situation: &Situation, stage: &Stage, agent: Option<&Agent>) -> Strin
         StageKey::Verify => "judging the evidence",
         StageKey::Audit => "looking over the repository",
     };
+    if let Some(set_up) = super::setup::setting_up(situation, stage.key) {
+        return set_up;
+    }
     let Some(agent) = agent else { return doing.to_owned() };
     let since = match (&agent.state, agent.started_at) {
         (AgentState::Queued, _) => return "waits for a free agent".to_owned(),

@@ -6,6 +6,7 @@ mod comments;
 mod harmless;
 mod pushes;
 mod reasons;
+mod setups;
 
 use crate::model::sample::{ended, plan, run, sha, stage};
 use crate::model::{

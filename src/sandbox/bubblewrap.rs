@@ -16,7 +16,7 @@ use std::{
 
 use super::{
     BoxFuture, Gateway, HOME, Kind, Network, Owner, Running, Sandbox, SandboxError, Spec,
-    bridge::{Bridge, SOCKET},
+    bridge::{Bridge, EGRESS, SOCKET},
     layers::Layers,
     self_test, spawner,
 };
@@ -158,6 +158,9 @@ impl Bubblewrap {
         if let Some(gateway) = &spec.gateway {
             arguments.bind(true, &gateway.socket, SOCKET.as_ref());
         }
+        if let Some(egress) = &spec.egress {
+            arguments.bind(true, &egress.socket, EGRESS.as_ref());
+        }
         for mount in &spec.mounts {
             arguments.bind(mount.writable, &mount.host, &mount.inside);
         }
@@ -218,9 +221,12 @@ impl Sandbox for Bubblewrap {
 
 /// What the bridge is told, with the paths as they are inside.
 fn bridge(spec: &Spec) -> Bridge {
-    let gateway = spec.gateway.as_ref();
+    let inside = |way: &Option<Gateway>, socket: &str| {
+        way.as_ref().map(|way| Gateway { socket: socket.into(), port: way.port })
+    };
     Bridge {
-        gateway: gateway.map(|gateway| Gateway { socket: SOCKET.into(), port: gateway.port }),
+        gateway: inside(&spec.gateway, SOCKET),
+        egress: inside(&spec.egress, EGRESS),
         limits: spec.limits.clone(),
         argv: spec.argv.iter().map(OsString::from).collect(),
     }

@@ -22,7 +22,9 @@ pub struct Spec {
     pub overlays: Vec<Overlay>,
     /// The way to the model gateway, if it has one.
     pub gateway: Option<Gateway>,
-    /// What network it has besides the gateway.
+    /// The way to the egress proxy, if it has one.
+    pub egress: Option<Gateway>,
+    /// What network it has besides those two.
     pub network: Network,
     /// What it may use up.
     pub limits: ResourceLimits,
@@ -41,6 +43,7 @@ impl Spec {
             mounts: Vec::new(),
             overlays: Vec::new(),
             gateway: None,
+            egress: None,
             network: Network::None,
             limits: ResourceLimits::default(),
             tmp_bytes: 512 << 20,

@@ -35,6 +35,8 @@ pub(super) fn commands_finished(draft: Draft<'_>, id: CommandRunId) -> Decision 
         return draft.nothing("superseded_run");
     }
     match run.kind {
+        // No stage waits for a set-up: who needs it runs it.
+        RunKind::Setup => draft.nothing("setup_ended"),
         RunKind::Test => tested(draft, task, run),
         RunKind::Deploy => deploying::deployed(draft, task, run),
         RunKind::Verify => deploying::evidence_there(draft, task, run),

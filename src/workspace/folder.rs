@@ -86,9 +86,10 @@ impl WorkspaceKey {
 /// DATA/workspaces/<key>/quarantine.git  the agent's
 /// DATA/workspaces/<key>/tree            the agent's; empty where it is laid over a base
 /// DATA/workspaces/<key>/upper           the agent's changes, where it is
+/// DATA/layers/<repository id>/<key>      what set-ups brought; agents see it read-only
 /// DATA/trash/                           on its way out
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Workspaces {
     pub(super) settings: Arc<Settings>,
     locks: Arc<Locks>,
@@ -174,6 +175,12 @@ impl Workspaces {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Where the sockets of set-ups are.
+    #[must_use]
+    pub fn egress_folder(&self) -> PathBuf {
+        self.folder("egress")
     }
 
     pub(super) fn folder(&self, name: &str) -> PathBuf {

@@ -69,6 +69,20 @@ impl Workspace {
             |path: &PathBuf, writable| Mount { host: path.clone(), inside: path.clone(), writable };
         vec![mount(&self.borrowed, false), mount(&self.quarantine, true), mount(&self.tree, true)]
     }
+
+    /// Keeps folders of the tree out of what git sees. For a workspace that nobody has used yet.
+    ///
+    /// # Errors
+    /// When the quarantine cannot be written.
+    pub fn exclude(&self, folders: &[String]) -> io::Result<()> {
+        let info = self.quarantine.join("info");
+        fs::create_dir_all(&info)?;
+        let lines: String = folders.iter().map(|folder| format!("/{folder}/\n")).collect();
+        fs::write(info.join("exclude"), lines)?;
+        // Read by the agents' account, and written by nobody.
+        give(&info, None, 0o755)?;
+        give(&info.join("exclude"), None, 0o644)
+    }
 }
 
 impl Workspaces {

@@ -391,6 +391,18 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     let run = db::command_runs::insert(pool, run).await.unwrap();
     let broken = RunState::Broken { reason: "away".into() };
     db::command_runs::finish(pool, run, &broken, noon()).await.unwrap();
+    let fetches = [
+        Fetch { host: "a.test".into(), port: 81, package: Some("pad 1.0".into()), blocked: None },
+        Fetch {
+            host: "b.test".into(),
+            port: 443,
+            package: None,
+            blocked: Some(Blocked::Address([10, 0, 0, 5].into())),
+        },
+    ];
+    db::fetches::insert_all(pool, id, Fetcher::Run(run), &fetches, noon()).await.unwrap();
+    let by_agent = Fetcher::Agent(agent);
+    db::fetches::insert_all(pool, id, by_agent, &fetches[1..], noon()).await.unwrap();
     let asking = reports::raise(pool, id, &ReportKind::Asking(1), noon()).await.unwrap();
     let applied = reports::Applied { version: 1, github_id: Some(77), ..Default::default() };
     reports::applied(pool, asking, &applied, noon()).await.unwrap();
@@ -403,6 +415,9 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     assert_eq!(loaded.plans, [plan]);
     assert_eq!(loaded.approvals, [approval]);
     assert_eq!(loaded.findings, [finding]);
+    let by: Vec<Fetcher> = loaded.fetches.iter().map(|fetched| fetched.by).collect();
+    assert_eq!(by, [Fetcher::Run(run), Fetcher::Run(run), by_agent]);
+    assert!(loaded.fetches.iter().map(|one| &one.fetch).eq(fetches.iter().chain(&fetches[1..])));
     assert_eq!(loaded.agents.iter().map(|it| it.id).collect::<Vec<_>>(), [agent]);
     assert_eq!(loaded.runs[0].state, broken);
     assert_eq!(loaded.deployments[0].state, DeploymentState::Success);

@@ -45,6 +45,20 @@ fn planned() -> Situation {
 }
 
 #[test]
+fn a_coder_is_told_what_it_can_build_with_and_whether_more_can_be_fetched() {
+    let mut situation = planned();
+    let told = |situation: &Situation| rendered(situation, &agent(2, StageKey::Code, 1));
+    situation.policy.build.setup = vec!["npm ci".to_owned()];
+    let offline = told(&situation);
+    assert!(offline.contains("is built with is there: `npm ci` ran before you. Nothing else can"));
+    assert!(offline.contains("You have no network and no credentials"));
+    situation.policy.build.agents_fetch = true;
+    let fetching = told(&situation);
+    assert!(fetching.contains("ran before you. A further dependency that the plan names can"));
+    assert!(fetching.contains("You have no network but a proxy to the registries"));
+}
+
+#[test]
 fn first_messages_of_every_role() {
     assert_snapshot!("starter", rendered(&situation(), &agent(1, StageKey::Plan, 1)));
     let mut planned = planned();

@@ -10,7 +10,7 @@ use tokio::{net::TcpStream, process::Command, time::timeout};
 
 use super::Check;
 use crate::{
-    agent::try_layers,
+    agent::{Toolchains, try_layers},
     app::{installed_claude, parts},
     config::Config,
     provider::ProviderKind,
@@ -65,6 +65,35 @@ async fn workspaces(sandbox: &Arc<dyn Sandbox>, data: &Path) -> Check {
             ),
         ),
     }
+}
+
+/// Looks whether the folders of tools can be shown.
+pub(super) fn tools(config: &Config) -> Check {
+    const NAME: &str = "tools";
+    let folders = &config.sandbox.tools;
+    let obstacles: Vec<String> =
+        folders.iter().filter_map(|folder| Toolchains::obstacle(folder)).collect();
+    if !obstacles.is_empty() {
+        let seen = format!("{} of {} folders cannot be shown", obstacles.len(), folders.len());
+        return Check::fails(NAME, seen, obstacles.join("\n"));
+    }
+    let shown: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    let besides = if shown.is_empty() { String::new() } else { format!(", {}", shown.join(", ")) };
+    Check::holds(NAME, format!("sandboxes see /usr{besides}"))
+}
+
+/// Says what set-ups may reach at most; nothing is asked of anybody.
+pub(super) fn egress(config: &Config) -> Check {
+    const NAME: &str = "egress";
+    let rules = &config.limits.egress;
+    if rules.is_empty() {
+        return Check::holds(NAME, "set-ups reach no host at all");
+    }
+    let named = rules.iter().map(|rule| match rule.address {
+        Some(address) => format!("{}={address}", rule.host),
+        None => rule.host.to_string(),
+    });
+    Check::holds(NAME, format!("set-ups reach at most {}", named.collect::<Vec<_>>().join(", ")))
 }
 
 /// Looks whether the program that agents are can be started, in the version that was tested.

@@ -61,7 +61,7 @@ pub async fn run(given: &Given, tell: &mut (dyn FnMut(Check) + Send)) {
         (_, _) => tell(Check::skipped("database", "it is in the data folder")),
     }
     let Some(config) = config else {
-        for name in ["GitHub App", "sandbox", "agent program", "model API"] {
+        for name in ["GitHub App", "sandbox", "tools", "egress", "agent program", "model API"] {
             tell(Check::skipped(name, "needs the whole configuration"));
         }
         return;
@@ -71,6 +71,8 @@ pub async fn run(given: &Given, tell: &mut (dyn FnMut(Check) + Send)) {
         Some(data) => agents::sandbox(&config, data, tell).await,
         None => tell(Check::skipped("sandbox", "needs the data folder")),
     }
+    tell(agents::tools(&config));
+    tell(agents::egress(&config));
     tell(agents::program(&config).await);
     tell(agents::model_api(&config, given.environment.get("HTTPS_PROXY")).await);
 }
@@ -111,6 +113,7 @@ async fn stored(place: &Place, keep: &Keep, given: &Given, tell: &mut (dyn FnMut
         work::all(&opened.pool, given.clock.now(), tell).await;
     }
     tell(kept::kept(&place.data, keep, given.clock.now().into()));
+    tell(work::layers(&place.data));
     if let Some(opened) = opened {
         opened.close().await;
     }

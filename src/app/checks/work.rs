@@ -1,14 +1,17 @@
-//! What the queue and the reports say.
+//! What the queue and the reports say, and what set-ups left.
+
+use std::path::Path;
 
 use chrono::TimeDelta;
 use sqlx::PgPool;
 
-use super::Check;
+use super::{Check, machine::size};
 use crate::{
     app::server::LAG,
     db::reports,
     model::Timestamp,
     queue::{self, FailedJob},
+    workspace::layers,
 };
 
 /// How many are told one by one.
@@ -65,4 +68,23 @@ async fn failed(pool: &PgPool, now: Timestamp) -> anyhow::Result<Check> {
     let lines: Vec<String> = failed.iter().map(line).collect();
     let remedy = format!("when its reason is gone, run baton requeue {}", newest.id);
     Ok(Check::fails(NAME, format!("failed in the last day:\n{}", lines.join("\n")), remedy))
+}
+
+/// What set-ups have brought, and since when nobody has used it; never wrong by itself.
+pub(super) fn layers(data: &Path) -> Check {
+    const NAME: &str = "set-ups";
+    let kept = match layers::list(&data.join("layers")) {
+        Ok(kept) if kept.is_empty() => return Check::holds(NAME, "none was needed yet"),
+        Ok(kept) => kept,
+        Err(error) => return Check::skipped(NAME, format!("cannot be told: {error}")),
+    };
+    let bytes: u64 = kept.iter().map(|layer| layer.bytes).sum();
+    let oldest = kept.first().map(|layer| layer.used.format("%Y-%m-%d %H:%M UTC").to_string());
+    let seen = format!(
+        "{} kept, {}; the longest unused since {}",
+        kept.len(),
+        size(bytes),
+        oldest.unwrap_or_default()
+    );
+    Check::holds(NAME, seen)
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::{parts, place};
 use crate::{
-    agent::{Prompts, Runtime},
+    agent::{Prompts, Runtime, Toolchains},
     clock::Clock,
     config::{self, SandboxChoice},
     gateway::Gateway,
@@ -78,7 +78,7 @@ impl Local {
         let settings = parts::gateway_settings(&agents, &data)?;
         let gateway = Gateway::start(settings, Arc::clone(&books) as _, Clock::system())?;
         let bridge = options.bridge.map_or_else(std::env::current_exe, Ok)?;
-        let runtime = parts::runtime(&agents, &bridge, &data, &gateway)?;
+        let runtime = parts::runtime(&agents, Toolchains::default(), &bridge, &data, &gateway)?;
         if let Some(remedy) = runtime.test().await {
             gateway.stop().await;
             bail!("no agent can start: {remedy}");

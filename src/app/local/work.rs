@@ -111,6 +111,7 @@ impl Local {
             patience,
             identity: Identity { name: "Baton".to_owned(), email: "baton@localhost".to_owned() },
             trailers: Vec::new(),
+            supplies: None,
         })
     }
 

@@ -22,7 +22,8 @@ use crate::{
     app::{Options, Server},
     clock::Clock,
     config::{
-        self, Agents, Config, GitHub as GitHubConfig, Grant, Listen, Price, SandboxChoice, Upstream,
+        self, Agents, Config, GitHub as GitHubConfig, Grant, Listen, Price, SandboxChoice,
+        SandboxTools, Upstream,
     },
     model::{Environment, Keep, Limits, Micros, RepositoryName},
 };
@@ -155,6 +156,7 @@ impl Recipe {
             },
             listen: Listen { public: ANYWHERE, admin: ANYWHERE },
             agents: self.agents(&models, model_key, &program),
+            sandbox: SandboxTools::default(),
             limits: Limits { accounts: vec![OWNER.to_owned()], ..self.limits() },
             keep: Keep::default(),
             grants: match self.copy_of {

@@ -76,7 +76,7 @@ impl Screen {
                     self.line(work, &format!("[{}/{}] {}", done + 1, items.len(), doing.text.0));
                 }
             }
-            Note::Line { .. } | Note::Started { .. } | Note::Usage(_) => {}
+            Note::Line { .. } | Note::Started { .. } | Note::Usage(_) | Note::Fetched(_) => {}
         }
     }
 

@@ -10,7 +10,7 @@ use serde::{
     de::{self, IntoDeserializer, SeqAccess, Visitor},
 };
 
-use crate::model::{Environment, Micros, PushPolicy, Role, RolePolicy, Until};
+use crate::model::{Environment, HostRule, Micros, Preset, PushPolicy, Role, RolePolicy, Until};
 
 /// The most entries of one list.
 const MOST_ENTRIES: usize = 50;
@@ -30,6 +30,8 @@ pub(super) struct File {
     pub until: Option<Until>,
     pub approve: Option<Approve>,
     pub merge: Option<Merge>,
+    pub setup: Option<OneOrMore>,
+    pub environment: Option<Build>,
     pub test: Option<OneOrMore>,
     pub push: Option<Push>,
     pub deploy: Option<Deploy>,
@@ -46,6 +48,15 @@ pub(super) struct File {
 pub(super) struct Deploy {
     pub environment: EnvironmentName,
     pub commands: OneOrMore,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Build {
+    pub presets: Option<List<PresetName>>,
+    pub hosts: Option<List<Host>>,
+    pub keep: Option<List<Folder>>,
+    pub agents: Option<AgentsFetch>,
 }
 
 /// A field each, so that a role named twice is a mistake.
@@ -177,6 +188,23 @@ judged! {
     };
     /// A path pattern.
     Glob(String), "a path pattern", glob;
+    /// An ecosystem.
+    PresetName(Preset), "`rust`, `node`, `python` or `go`", |text| {
+        Preset::by_name(text)
+            .ok_or_else(|| format!("`presets` holds `rust`, `node`, `python` or `go`, not {text:?}"))
+    };
+    /// A host that may be reached.
+    Host(HostRule), "a host", |text| {
+        HostRule::new(text).map_err(|invalid| format!("`hosts`: {invalid}"))
+    };
+    /// A folder inside the tree.
+    Folder(String), "a folder", folder;
+    /// Whether agents may fetch.
+    AgentsFetch(bool), "`offline` or `fetch`", |text| match text {
+        "offline" => Ok(false),
+        "fetch" => Ok(true),
+        _ => Err(format!("`agents` is `offline` or `fetch`, not {text:?}")),
+    };
     /// The name of a deployment environment.
     EnvironmentName(Environment), "an environment's name", |text| {
         Environment::new(text).map_err(|invalid| invalid.to_string())
@@ -233,6 +261,17 @@ fn glob(text: &str) -> Result<String, String> {
     if text.is_empty() || text.starts_with('/') || climbs || text.contains(['\\', '\0', '\n']) {
         let rule = "is a pattern from the repository's root, such as \"migrations/**\"";
         return Err(format!("`protected` {rule}, not {text:?}"));
+    }
+    Ok(text.to_owned())
+}
+
+fn folder(text: &str) -> Result<String, String> {
+    let part = |part: &str| !matches!(part, "" | "." | ".." | ".git");
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-@/".contains(c);
+    if !text.split('/').all(part) || !text.chars().all(plain) {
+        return Err(format!(
+            "`keep` is a folder inside the tree, such as \"vendor\", not {text:?}"
+        ));
     }
     Ok(text.to_owned())
 }

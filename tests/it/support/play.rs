@@ -62,6 +62,7 @@ pub fn situation() -> Situation {
         questions: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
+        fetches: Vec::new(),
         deployments: Vec::new(),
         asked: Vec::new(),
         tail: None,
