@@ -134,7 +134,14 @@ fn own_namespace() -> io::Result<()> {
 
 fn lay(overlay: &Overlay) -> io::Result<()> {
     let Overlay { lower, upper, work, at } = overlay;
-    let mut options = b"userxattr,index=off".to_vec();
+    // The kernel refuses a second mount after a volatile one until this is gone, for it cannot know whether
+    // the machine went down in between; after that no workspace is used again.
+    match fs::remove_dir_all(work.join("work/incompat")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    // Volatile: else the end of each sandbox would write out the whole file system.
+    let mut options = b"userxattr,index=off,volatile".to_vec();
     for (name, path) in [("lowerdir", lower), ("upperdir", upper), ("workdir", work)] {
         options.extend_from_slice(format!(",{name}=").as_bytes());
         options.extend(escaped(path));

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::SystemTime};
 use super::{Check, machine::size};
 use crate::{
     model::Keep,
-    workspace::{Base, bases_in, weight},
+    workspace::{Base, WorkspaceKey, bases_in, weight},
 };
 
 /// How many checkouts and workspaces are told one by one.
@@ -49,7 +49,7 @@ fn checkout(base: &Base, keep: &Keep, now: SystemTime) -> String {
             size(keep.bytes)
         )
     } else {
-        let users: Vec<&str> = base.users.iter().map(|key| key.as_str()).collect();
+        let users: Vec<&str> = base.users.iter().map(WorkspaceKey::as_str).collect();
         format!("shown by {}", users.join(", "))
     };
     let (sha, repository) = (base.sha.short(), base.repository);

@@ -56,7 +56,7 @@ pub async fn run(given: &Given, tell: &mut (dyn FnMut(Check) + Send)) {
     match (&place, &data) {
         (Some(place), Some(_)) => stored(place, &keep, given, tell).await,
         (Some(place), None) if place.database_url.is_some() => {
-            stored(place, &keep, given, tell).await
+            stored(place, &keep, given, tell).await;
         }
         (_, _) => tell(Check::skipped("database", "it is in the data folder")),
     }

@@ -26,7 +26,7 @@ fn pushed(github: &GitHub) -> Vec<String> {
 
 impl Story {
     /// An issue by somebody from outside, labelled by a maintainer, its plan approved.
-    async fn from_outside(&self) -> u64 {
+    async fn by_an_outsider(&self) -> u64 {
         self.github().add_user("olga");
         let (title, body) = sample::issue();
         let issue = self.github().as_user("olga").open_issue(REPOSITORY, title, body).unwrap();
@@ -52,7 +52,7 @@ impl Story {
 #[tokio::test]
 async fn an_outsiders_issue_is_pushed_only_once_a_person_has_seen_the_diff() {
     let story = Story::begin().await;
-    let issue = story.from_outside().await;
+    let issue = story.by_an_outsider().await;
     let first = story.until_asked(issue, 0).await;
     let github = story.github();
     assert_eq!(pushed(github), [] as [String; 0], "nothing is out");
@@ -90,7 +90,7 @@ async fn an_outsiders_issue_is_pushed_only_once_a_person_has_seen_the_diff() {
 #[tokio::test]
 async fn a_stale_tick_pushes_nothing() {
     let story = Story::begin().await;
-    let issue = story.from_outside().await;
+    let issue = story.by_an_outsider().await;
     let first = story.until_asked(issue, 0).await;
     let words = "/baton revise Refuse reversed ranges too";
     story.mara().comment(REPOSITORY, issue, words).unwrap();
