@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 
 use super::{
     Failure, Parts,
-    execute::{own_event, refresh_mirror, stream_of},
+    desk::stream_of,
+    execute::{own_event, refresh_mirror},
     parse,
     setup::{self, Supplied},
     situation,

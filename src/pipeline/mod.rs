@@ -7,7 +7,7 @@
 //! - `parse`    – a stored delivery becomes events
 //! - `route`    – an event finds its tasks
 //! - `decide`   – facts, situation, decision; `apply` makes its effects rows and jobs
-//! - `execute`  – an agent's life, seen from the database; `commands` the same for the repository's own,
+//! - `execute`  – an agent's life, seen from the database, with `desk` between the two; `commands` the same for the repository's own,
 //!   `setup` what both are given to build with
 //! - `publish`  – a change is checked, pushed and gets its pull request
 //! - `say`      – desired state; `perform` – acts
@@ -17,6 +17,7 @@
 mod apply;
 mod commands;
 mod decide;
+mod desk;
 mod error;
 mod execute;
 mod facts;
