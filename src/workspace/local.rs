@@ -54,14 +54,17 @@ impl Local {
         Ok(Self { folder, name, head, changed_files })
     }
 
-    /// The branch of that name, or the first of `name-2`, `name-3`, … that is not there yet.
+    /// The branch of that name, or the first of `name-2`, `name-3`, … that is not there yet. Git keeps
+    /// no `a/b` beside a branch `a`: where that is there, it is `a-b`.
     ///
     /// # Errors
     /// When the repository cannot be read, or no branch can have the name.
     pub fn free_branch(&self, name: &str) -> Result<BranchName, WorkspaceError> {
         let repository = Repository::open(&self.folder)?;
         let taken = |name: &str| repository.find_reference(&format!("refs/heads/{name}")).is_ok();
-        let names = std::iter::once(name.to_owned()).chain((2..).map(|n| format!("{name}-{n}")));
+        let beside = name.split_once('/').is_some_and(|(first, _)| taken(first));
+        let name = if beside { name.replace('/', "-") } else { name.to_owned() };
+        let names = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}-{n}")));
         let free =
             names.into_iter().find(|name| !taken(name)).and_then(|name| BranchName::new(name).ok());
         free.ok_or_else(|| std::io::Error::other(format!("{name} is no name for a branch")).into())

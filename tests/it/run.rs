@@ -206,6 +206,16 @@ impl Desk {
 }
 
 #[tokio::test]
+async fn a_branch_in_the_way_costs_no_work() {
+    let desk = Desk::with(Crew::new()).await;
+    desk.git(&["branch", "baton"]);
+    let ran = desk.run(&[REQUEST]).await;
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+    is_fixed(&desk, &BRANCH.replace('/', "-"));
+    desk.end().await;
+}
+
+#[tokio::test]
 async fn a_question_is_answered_with_its_evidence_and_leaves_no_branch() {
     let desk = Desk::with(Crew::new()).await;
     let ran = desk.run(&["--role", "analysis", "What becomes of an open range?"]).await;
