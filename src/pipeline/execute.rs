@@ -215,15 +215,8 @@ async fn extra(
             _ => None,
         };
         let diff = from.map(|from| mirror.diff_text(&from, &base, MAX_DIFF)).transpose()?;
-        let mut instructions = String::new();
-        for name in INSTRUCTIONS {
-            let Some(tip) = &tip else { break };
-            if let Some(text) = mirror.file(tip, name, MAX_INSTRUCTIONS)? {
-                instructions.push_str(&String::from_utf8_lossy(&text));
-                instructions.push('\n');
-            }
-        }
-        Ok((diff, instructions))
+        let instructions = tip.map(|tip| mirror.instructions(&tip)).transpose()?;
+        Ok((diff, instructions.flatten()))
     });
     let (diff, instructions) =
         reading.await.map_err(|error| Failure::Hopeless(error.to_string()))?;
@@ -235,7 +228,7 @@ async fn extra(
     rand::rng().fill_bytes(&mut frame);
     Ok(prompt::Extra {
         diff,
-        project_instructions: (!instructions.is_empty()).then_some(instructions),
+        project_instructions: instructions,
         frame: frame.iter().map(|byte| format!("{byte:02x}")).collect(),
         resumed,
         left: left.into_iter().map(|entry| entry.key).collect(),
@@ -243,12 +236,8 @@ async fn extra(
     })
 }
 
-/// The files in which a repository instructs agents, read from its default branch.
-const INSTRUCTIONS: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
 /// How much of a diff a prompt holds, in bytes.
 const MAX_DIFF: usize = 200_000;
-/// How much of a file of instructions a prompt holds, in bytes.
-const MAX_INSTRUCTIONS: usize = 32_000;
 
 /// Saves how the life went, and tells it to the task.
 async fn save(

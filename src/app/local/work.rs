@@ -14,10 +14,6 @@ use crate::{
 
 /// How long a program may stay after its work is done.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(20);
-/// The files in which a repository instructs agents.
-const INSTRUCTIONS: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
-/// How much of such a file a prompt holds, in bytes.
-const MAX_INSTRUCTIONS: usize = 32_000;
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -118,16 +114,8 @@ impl Local {
     /// What the repository says to agents.
     async fn instructions(&self) -> Result<Option<String>, WorkspaceError> {
         let head = self.repository.head.clone();
-        let reading = self.runtime.workspaces.read(REPOSITORY, move |mirror| {
-            let mut instructions = String::new();
-            for name in INSTRUCTIONS {
-                if let Some(text) = mirror.file(&head, name, MAX_INSTRUCTIONS)? {
-                    instructions.push_str(&String::from_utf8_lossy(&text));
-                    instructions.push('\n');
-                }
-            }
-            Ok((!instructions.is_empty()).then_some(instructions))
-        });
+        let reading =
+            self.runtime.workspaces.read(REPOSITORY, move |mirror| mirror.instructions(&head));
         reading.await
     }
 
