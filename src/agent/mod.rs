@@ -8,6 +8,7 @@
 mod commands;
 mod inside;
 mod life;
+mod limit;
 mod orders;
 pub mod prompt;
 mod runtime;

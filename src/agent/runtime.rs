@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use super::limit::LimitOf;
 use crate::{
     model::Timestamp,
     sandbox::{Gateway, Kind, Mount, Owner, Sandbox, own},
@@ -23,6 +24,8 @@ pub struct Runtime {
     owner: Option<Owner>,
     /// When a model API that gives no more is likely to give again.
     pub(super) quota_back: Box<QuotaBack>,
+    /// At which limit the gateway stopped an agent.
+    pub(super) limit_of: Box<LimitOf>,
     /// Why nothing may start, with the remedy.
     remedy: RwLock<Option<String>>,
 }
@@ -56,9 +59,10 @@ impl Runtime {
         gateway: PathBuf,
         owner: Option<Owner>,
         quota_back: Box<QuotaBack>,
+        limit_of: Box<LimitOf>,
     ) -> Self {
         let remedy = RwLock::new(Some("the sandbox has not been tested yet".to_owned()));
-        Self { sandbox, workspaces, programs, gateway, owner, quota_back, remedy }
+        Self { sandbox, workspaces, programs, gateway, owner, quota_back, limit_of, remedy }
     }
 
     /// Looks whether the sandbox holds. Until it does, no agent starts.

@@ -54,7 +54,7 @@ pub(super) async fn build(
     if limits.accounts.is_empty() {
         limits.accounts.push(app.owner_login.clone());
     }
-    let gateway = gateway(config, clock, pool, &data, &limits)?;
+    let gateway = gateway(config, clock, pool, &data, &limits).await?;
     let bridge = match &options.bridge {
         Some(bridge) => bridge.clone(),
         None => std::env::current_exe()?,
@@ -107,7 +107,7 @@ pub(super) fn github(config: &Config, clock: &Clock) -> anyhow::Result<github::A
     Ok(github::App::new(settings, clock.clone())?)
 }
 
-fn gateway(
+async fn gateway(
     config: &Config,
     clock: &Clock,
     pool: &PgPool,
@@ -115,11 +115,12 @@ fn gateway(
     limits: &crate::model::Limits,
 ) -> anyhow::Result<Gateway> {
     let upstream = &config.agents.upstream;
-    let credential = match (&upstream.api_key, &upstream.bearer) {
-        (Some(key), _) => Credential::ApiKey(key.clone()),
-        (None, Some(bearer)) => Credential::Bearer(bearer.clone()),
-        (None, None) => anyhow::bail!("no credential for the model's API"),
-    };
+    let keys = upstream.api_keys.iter().cloned().map(Credential::ApiKey);
+    let credentials: Vec<_> =
+        keys.chain(upstream.bearers.iter().cloned().map(Credential::Bearer)).collect();
+    anyhow::ensure!(!credentials.is_empty(), "no credential for the model's API");
+    let resting = db::provider_keys::list_resting(pool, clock.now()).await?;
+    let resting = resting.into_iter().map(|cooldown| (cooldown.name, cooldown.until)).collect();
     let prices = config.agents.prices.iter().map(|(model, price)| {
         let price = Price {
             input: price.input,
@@ -133,11 +134,11 @@ fn gateway(
     let settings = gateway::Settings {
         socket: data.join("gateway.sock"),
         mode: 0o666,
-        anthropic: Anthropic { base_url: upstream.base_url.clone(), credential },
+        anthropic: Anthropic { base_url: upstream.base_url.clone(), credentials, resting },
         prices: Prices::new(prices.collect()),
         proxy: std::env::var("HTTPS_PROXY").ok().filter(|proxy| !proxy.is_empty()),
     };
-    let agents = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone(), clock.clone()));
+    let agents = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone()));
     Ok(Gateway::start(settings, agents, clock.clone())?)
 }
 
@@ -184,6 +185,7 @@ fn runtime(
         gateway.socket().to_owned(),
         is_root.then_some(owner),
         Box::new(gateway.quota_back()),
+        Box::new(gateway.limited()),
     ))
 }
 
@@ -230,7 +232,7 @@ fn secrets(config: &Config) -> Vec<SecretString> {
     let github = &config.github;
     let upstream = &config.agents.upstream;
     let own = github.webhook_secrets.iter().chain([&github.private_key]);
-    let model = upstream.api_key.iter().chain(&upstream.bearer);
+    let model = upstream.api_keys.iter().chain(&upstream.bearers);
     let granted = config.grants.iter().flat_map(|grant| grant.secrets.values());
     own.chain(model).chain(granted).cloned().collect()
 }

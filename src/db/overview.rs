@@ -44,7 +44,7 @@ pub async fn list_tasks(
                   coalesce(t.input ->> 'title', '') AS "title!", t.state, t.state_data AS detail,
                   coalesce((SELECT string_agg(s.key, ', ' ORDER BY s.id) FROM stages s WHERE s.task_id = t.id
                             AND s.state IN ('running', 'commands', 'publishing')), '') AS "at_work!",
-                  coalesce((SELECT sum(coalesce(u.cost_micros, u.reserved_micros))::bigint FROM usage u
+                  coalesce((SELECT sum(coalesce(u.cost_micros, u.expected_micros))::bigint FROM usage u
                             WHERE u.task_id = t.id), 0) AS "spent_micros!",
                   t.opened_at
            FROM tasks t JOIN repositories r ON r.id = t.repository_id
@@ -71,7 +71,7 @@ pub struct CostLine {
     pub model: String,
     /// Requests to the model's API.
     pub requests: i64,
-    /// Spent, in micro-USD; what is not settled yet counts as reserved.
+    /// Spent, in micro-USD; what is not settled yet counts with what is expected.
     pub cost_micros: i64,
 }
 
@@ -87,7 +87,7 @@ pub async fn list_costs(
         CostLine,
         r#"SELECT (u.at AT TIME ZONE 'UTC')::date AS "day!", r.owner || '/' || r.name AS "repository!",
                   t.number, s.key AS stage, u.model, count(*) AS "requests!",
-                  sum(coalesce(u.cost_micros, u.reserved_micros))::bigint AS "cost_micros!"
+                  sum(coalesce(u.cost_micros, u.expected_micros))::bigint AS "cost_micros!"
            FROM usage u
            JOIN tasks t ON t.id = u.task_id
            JOIN repositories r ON r.id = t.repository_id

@@ -9,6 +9,7 @@ mod command;
 mod event;
 mod ids;
 mod job;
+mod limited;
 mod money;
 mod outcome;
 mod policy;
@@ -25,12 +26,13 @@ pub use command::{Command, Form};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Sweep};
+pub use limited::{BudgetScope, Limited, Shortage};
 pub use money::{BUDGET_SPENT, Micros};
 pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
-pub use policy::{DeployPolicy, Limits, MergePolicy, Policy, RolePolicy, Until};
+pub use policy::{AfterQuota, DeployPolicy, Limits, MergePolicy, Policy, RolePolicy, Until};
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,

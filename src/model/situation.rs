@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActorId, AgentId, AgentState, BranchName, CommandRunId, CommentId, DeploymentId,
-    DeploymentState, Environment, InputHash, Inputs, InstallationId, Limits, Login, Micros,
-    Outcome, Permission, Person, PlanHash, PlanOutcome, Policy, RepositoryId, RepositoryName, Role,
-    SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp,
-    TodoItem, Untrusted,
+    DeploymentState, Environment, InputHash, Inputs, InstallationId, Limited, Limits, Login,
+    Micros, Outcome, Permission, Person, PlanHash, PlanOutcome, Policy, RepositoryId,
+    RepositoryName, Role, SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId,
+    TaskState, Timestamp, TodoItem, Untrusted,
 };
 
 /// Rows and facts, complete and of one moment.
@@ -262,6 +262,8 @@ pub struct Agent {
     pub last_line: Option<Untrusted>,
     /// Whether somebody wants it to end.
     pub wanted: Option<Stop>,
+    /// The limit at which the gateway refused its last request, if that ended it.
+    pub limited: Option<Limited>,
     /// When its process started.
     pub started_at: Option<Timestamp>,
     /// When it ended.

@@ -12,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Parts, parse, situation, sweep, writing};
 use crate::{
     agent::{Assignment, Life, Note, Order, Patience, Stream, Wires, prompt},
-    db::{agent_inbox, agent_sessions, agents, events, tasks},
+    db::{
+        agent_inbox, agent_sessions, agents, events, tasks,
+        usage::{self, Settled},
+    },
     github::{Access, GitHubError},
     logs::{LogStream, LogWriter, Redactor},
     model::{
@@ -48,7 +51,7 @@ pub(super) async fn agent(parts: &Parts, claimed: &Claimed, id: AgentId) -> Resu
 }
 
 fn lost() -> Life {
-    Life { end: End::Lost, outcome: None, head: None, session: None, cost: None }
+    Life::only(End::Lost)
 }
 
 async fn finish(parts: &Parts, claimed: &Claimed) -> Result<(), Failure> {
@@ -74,7 +77,7 @@ async fn start(
         Ok(assignment) => assignment,
         Err(Failure::Hopeless(problem)) => {
             let end = End::Failed(crate::model::FailKind::Setup(problem));
-            return Ok(Life { end, ..lost() });
+            return Ok(Life::only(end));
         }
         Err(failure) => return Err(failure),
     };
@@ -321,8 +324,13 @@ async fn save(
     if life.end == End::Lost {
         // Its workspace is still there.
         wake = queue::enqueue(&mut tx, &[sweep::one(Sweep::Agents, now)]).await?;
+        // So is what was held back for its requests, and the gateway that carried them is gone.
+        for request in usage::list_open_of(&mut *tx, agent.id).await? {
+            usage::settle(&mut tx, request, Settled::Unseen, now).await?;
+        }
     }
-    let finished = agents::Finished { end: life.end, outcome: life.outcome, head: life.head };
+    let Life { end, outcome, head, limited, .. } = life;
+    let finished = agents::Finished { end, outcome, head, limited };
     agents::finish(&mut *tx, agent.id, finished, now).await?;
     let wake = wake.and(parse::save(&mut tx, &[event], now).await?);
     queue::finish(&mut tx, claimed, now).await?;
@@ -343,8 +351,7 @@ async fn refuse(
     let event = told(parts, task, agent, What::StartRefused { agent: agent.id, reason }).await?;
     let mut tx = parts.pool.begin().await?;
     let end = End::Cancelled(CancelledBy::Superseded);
-    agents::finish(&mut *tx, agent.id, agents::Finished { end, outcome: None, head: None }, now)
-        .await?;
+    agents::finish(&mut *tx, agent.id, agents::Finished::only(end), now).await?;
     let wake = parse::save(&mut tx, &[event], now).await?;
     queue::finish(&mut tx, claimed, now).await?;
     tx.commit().await?;

@@ -84,7 +84,7 @@ async fn agent_ends(
         return Ok(Wake::none());
     }
     let end = End::Failed(FailKind::Setup(error.to_owned()));
-    let finished = agents::Finished { end, outcome: None, head: None };
+    let finished = agents::Finished::only(end);
     agents::finish(&mut *tx, id, finished, parts.clock.now()).await?;
     let what = What::AgentFinished { agent: id };
     let key = format!("agent:{id}:{}", what.name());

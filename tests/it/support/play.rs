@@ -386,6 +386,7 @@ impl Play {
             todo: Vec::new(),
             last_line: None,
             wanted: None,
+            limited: None,
             started_at: Some(now()),
             ended_at: None,
         });
