@@ -86,6 +86,7 @@ impl<'a> Apply<'a> {
                 let id = task.id;
                 approvals::kill_all(&mut *tx, id, self.now).await?;
             }
+            Effect::Budget { budget } => self.task()?.budget = *budget,
             Effect::Rounds { rounds } => self.task()?.rounds = *rounds,
             Effect::Pull { number, head } => self.pull(tx, *number, head).await?,
             Effect::Merged { commit } => self.task()?.merged = Some(commit.clone()),

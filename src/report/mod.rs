@@ -21,6 +21,7 @@ mod findings;
 mod fit;
 mod kept;
 mod labels;
+mod limits;
 mod marker;
 mod parked;
 mod people;

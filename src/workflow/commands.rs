@@ -1,8 +1,8 @@
 //! What people tell Baton to do.
 
 use crate::model::{
-    AgentId, AgentState, Approval, Command, Form, Message, NotHere, ParkReason, Permission, Plan,
-    Reaction, Reply, StageKey, StageState, Stop, Subject, Task, TaskOrigin, TaskState, Until,
+    AgentId, AgentState, Approval, Command, Form, Message, Micros, NotHere, ParkReason, Permission,
+    Plan, Reaction, Reply, StageKey, StageState, Stop, Subject, Task, TaskOrigin, TaskState, Until,
     Untrusted, WaitFor,
 };
 
@@ -37,6 +37,7 @@ pub(super) fn given(mut draft: Draft<'_>, command: &Command, form: Form) -> Deci
         Command::Retry => resume(draft, "retry"),
         Command::Resume => resume(draft, "resume"),
         Command::Stop => stop(draft),
+        Command::Budget { add } => raise_budget(draft, *add),
         Command::Off => switch(draft, true),
         Command::On => switch(draft, false),
         Command::Status => answer(draft, Reply::Status, "status"),
@@ -57,7 +58,8 @@ fn needed(command: &Command) -> Permission {
         | Command::Reject { .. }
         | Command::Fix
         | Command::Retry
-        | Command::Resume => Permission::Write,
+        | Command::Resume
+        | Command::Budget { .. } => Permission::Write,
         Command::Plan
         | Command::Revise { .. }
         | Command::Review
@@ -308,6 +310,36 @@ fn resume(mut draft: Draft<'_>, word: &str) -> Decision {
         }
         TaskState::Done | TaskState::Cancelled { .. } => draft.decline(word, NotHere::Over),
         TaskState::Open | TaskState::Waiting(_) => draft.decline(word, NotHere::NothingToResume),
+    }
+}
+
+/// More money for this task, within what the server allows; it goes on where it had too little.
+fn raise_budget(mut draft: Draft<'_>, add: Option<Micros>) -> Decision {
+    let Some(task) = &draft.s.task else { return draft.decline("budget", NotHere::NoTask) };
+    let Some(add) = add else { return draft.decline("budget", NotHere::NoAmount) };
+    if task.state.is_final() {
+        return draft.decline("budget", NotHere::Over);
+    }
+    let limit = draft.s.server.limits.task;
+    let budget = task.budget + add;
+    if budget > limit {
+        return draft.decline("budget", NotHere::OverLimit { limit });
+    }
+    draft.raise_budget(budget);
+    match &task.state {
+        TaskState::Parked(reason @ ParkReason::Budget) => {
+            draft.react(Reaction::Eyes);
+            unpark(&mut draft, task, reason);
+            draft.rule("budget_raised_and_resumed")
+        }
+        TaskState::Parked(_)
+        | TaskState::Open
+        | TaskState::Waiting(_)
+        | TaskState::Done
+        | TaskState::Cancelled { .. } => {
+            draft.react(Reaction::Rocket);
+            draft.rule("budget_raised")
+        }
     }
 }
 

@@ -6,11 +6,13 @@
 //! - `audits`   – `/baton audit`
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
+//! - `money`    – budgets and quota
 //! - `restarts` – Baton or its database goes away in the midst
 //! - `replicas` – two of them on one database
 
 mod audits;
 mod hanging;
+mod money;
 mod quiet;
 mod replicas;
 mod restarts;

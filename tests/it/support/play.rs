@@ -257,6 +257,7 @@ impl Play {
                 task.input = input.clone();
                 task.input_hash = hash.clone();
             }),
+            Effect::Budget { budget } => self.task(|task| task.budget = *budget),
             Effect::Rounds { rounds } => self.task(|task| task.rounds = *rounds),
             Effect::Pull { number, head } => self.task(|task| {
                 task.pull = Some(*number);
