@@ -888,18 +888,62 @@ async fn the_pinned_claude_code_works_through_the_gateway() {
     }
 }
 
-#[tokio::test]
-#[ignore = "needs Claude Code 2.1.329"]
-async fn claude_code_tells_a_spent_budget_at_once() {
-    let program = std::env::var("BATON_TEST_CLAUDE").unwrap();
-    let house = house(Script::Stream).await;
-    house.books.change(TOKEN, |grant| grant.budgets[1] = Micros(0));
-    let told = run_claude(&program, &house, &["Read"]).await;
+/// How Claude Code ends at a limit, and that it does not try again by itself.
+async fn claude_fails_at_once(program: &str, house: &House) -> String {
+    let told = run_claude(program, house, &["Read"]).await;
     let Some(AgentEvent::Finished { result: Err(kind), .. }) = told.last() else {
         panic!("no failure: {told:?}");
     };
-    assert!(format!("{kind:?}").contains(BUDGET_SPENT), "{kind:?}");
-    assert!(!told.iter().any(|event| matches!(event, AgentEvent::Retrying { .. })));
+    assert!(!told.iter().any(|event| matches!(event, AgentEvent::Retrying { .. })), "{told:?}");
+    format!("{kind:?}")
+}
+
+#[tokio::test]
+#[ignore = "needs Claude Code 2.1.329"]
+async fn claude_code_tells_every_limit_at_once() {
+    let program = std::env::var("BATON_TEST_CLAUDE").unwrap();
+    let broke = house(Script::Stream).await;
+    broke.books.change(TOKEN, |grant| grant.budgets[1] = Micros(0));
+    let told = claude_fails_at_once(&program, &broke).await;
+    assert!(told.contains(BUDGET_SPENT), "{told}");
+    let limited = broke.gateway().limited()(AgentId(7));
+    assert!(matches!(limited, Some(Limited::Budget { scope: BudgetScope::Task, .. })));
+
+    let used_up = house(Script::Stream).await;
+    used_up.books.change(TOKEN, |grant| grant.most_requests = 0);
+    let told = claude_fails_at_once(&program, &used_up).await;
+    assert!(told.contains("all 0 requests"), "{told}");
+
+    let foreign = house(Script::Stream).await;
+    foreign.books.change(TOKEN, |grant| grant.models.clear());
+    let told = claude_fails_at_once(&program, &foreign).await;
+    assert!(told.contains("claude-sonnet-4-5"), "{told}");
+
+    let resting = house(no_quota("3600")).await;
+    claude_fails_at_once(&program, &resting).await;
+    assert_eq!(resting.requests_that_came_through(), 1);
+    let limited = resting.gateway().limited()(AgentId(7));
+    assert!(matches!(limited, Some(Limited::Quota { shortage: Shortage::Quota, .. })));
+}
+
+#[tokio::test]
+#[ignore = "needs Claude Code 2.1.329"]
+async fn claude_code_works_with_answers_that_are_shortened() {
+    let program = std::env::var("BATON_TEST_CLAUDE").unwrap();
+    let house = house(Script::Text(outcome_stream())).await;
+    house.books.change(TOKEN, |grant| grant.budgets[0] = Micros(400_000));
+    let told = run_claude(&program, &house, &["Read"]).await;
+    let Some(AgentEvent::Finished { result, .. }) = told.last() else {
+        panic!("no end: {told:?}");
+    };
+    assert_eq!(*result, Ok(Some(json!({"ok": true}))));
+    let seen = house.upstream.seen.lock().unwrap();
+    let body: Value = serde_json::from_slice(&seen[0].2).unwrap();
+    let (reservation, reserved) = house.books.reservations.lock().unwrap()[0].clone();
+    let allowed = body["max_tokens"].as_u64().unwrap();
+    assert!(allowed < reservation.bill.wanted(), "{allowed} of {}", reservation.bill.wanted());
+    assert_eq!(reserved, reservation.bill.at_most(allowed));
+    assert!(reserved <= Micros(400_000), "{reserved}");
 }
 
 #[tokio::test]
