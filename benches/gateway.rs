@@ -114,7 +114,7 @@ fn tell(name: &str, mut times: Vec<Duration>) {
     println!("{name}: median {:.2} ms, 95 % {:.2} ms", millis(0.5), millis(0.95));
 }
 
-async fn streamed() -> impl IntoResponse {
+async fn streamed(_: Bytes) -> impl IntoResponse {
     ([("content-type", "text/event-stream")], Body::new(Events(STREAM.iter())))
 }
 

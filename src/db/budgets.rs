@@ -24,7 +24,7 @@ pub struct Payers {
 
 impl Payers {
     /// Scopes and periods of the rows, in the order in which they are locked.
-    fn keys(&self) -> (Vec<String>, Vec<String>) {
+    pub(super) fn keys(&self) -> (Vec<String>, Vec<String>) {
         let day = self.at.date_naive().to_string();
         let scopes = vec![
             format!("agent:{}", self.agent),

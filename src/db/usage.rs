@@ -58,6 +58,56 @@ pub async fn insert(
     Ok(id.fetch_optional(executor).await?.map(UsageId))
 }
 
+/// Holds the money back and enters the request in one statement, where all four budgets have room for
+/// the whole of it, as they nearly always have; nothing where one has not, is not open yet, or the agent
+/// may make no more requests.
+///
+/// # Errors
+/// When the database is away.
+pub async fn insert_whole(
+    executor: impl PgExecutor<'_>,
+    payers: &Payers,
+    limits: &[Micros; 4],
+    new: &NewUsage,
+    most_requests: u32,
+) -> Result<Option<UsageId>, DbError> {
+    let (scopes, periods) = payers.keys();
+    // Budgets are locked in their order, then the agent's row, as everywhere.
+    let id = sqlx::query_scalar!(
+        "WITH locked AS (
+             SELECT b.scope, b.period, k.most,
+                    b.spent_micros + b.reserved_micros + b.beyond_micros + $4 <= k.most AS fits
+             FROM unnest($1::text[], $2::text[], $3::bigint[])
+                 WITH ORDINALITY AS k (scope, period, most, place)
+             JOIN budgets b ON b.scope = k.scope AND b.period = k.period
+             ORDER BY k.place FOR UPDATE OF b
+         ), agent AS (
+             UPDATE agents SET requests = requests + 1
+             WHERE id = $5 AND requests < $6 AND ended_at IS NULL
+                 AND (SELECT count(*) = 4 AND bool_and(fits) FROM locked)
+             RETURNING id, task_id
+         ), held AS (
+             UPDATE budgets b SET limit_micros = l.most, reserved_micros = reserved_micros + $4
+             FROM locked l
+             WHERE b.scope = l.scope AND b.period = l.period AND EXISTS (SELECT FROM agent)
+         )
+         INSERT INTO usage (agent_id, task_id, repository_id, model, reserved_micros,
+             expected_micros, counted, at)
+         SELECT a.id, t.id, t.repository_id, $7, $4, $8, true, $9
+         FROM agent a JOIN tasks t ON t.id = a.task_id RETURNING id",
+        &scopes,
+        &periods,
+        &limits.map(|limit| limit.0),
+        new.reserved.0,
+        new.agent.0,
+        decode::small(most_requests),
+        new.model,
+        new.expected.0,
+        new.now,
+    );
+    Ok(id.fetch_optional(executor).await?.map(UsageId))
+}
+
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {

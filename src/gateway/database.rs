@@ -41,24 +41,28 @@ impl DatabaseAgents {
         Ok(found.map(|found| granted(&self.limits, found)))
     }
 
-    /// One transaction: lock the budgets, see what fits, hold it back, enter the request.
+    /// The whole in one statement, as each request waits for it; where that does not do, one
+    /// transaction: lock the budgets, see what fits, hold it back, enter the request.
     async fn hold(&self, reservation: &Reservation) -> Result<Reserved, DbError> {
-        let Reservation { grant, model, bill, at } = reservation;
-        let AgentGrant { agent, task, repository, .. } = *grant;
-        let payers = Payers { agent, task, repository, at: *at };
+        let AgentGrant { agent, task, repository, budgets: limits, most_requests, .. } =
+            reservation.grant;
+        let payers = Payers { agent, task, repository, at: reservation.at };
+        let whole = reservation.bill.wanted();
+        let new = entry(reservation, whole);
+        let held = usage::insert_whole(&self.pool, &payers, &limits, &new, most_requests).await?;
+        if let Some(UsageId(number)) = held {
+            return Ok(Reserved::Held { number, output: whole });
+        }
         let mut tx = self.pool.begin().await?;
         let used = budgets::lock(&mut tx, &payers).await?;
         let output = match reservation.fitting(&used) {
             Ok(output) => output,
             Err(limited) => return Ok(Reserved::Refused(limited)),
         };
-        let reserved = bill.at_most(output);
-        budgets::reserve(&mut tx, &payers, &grant.budgets, reserved).await?;
-        let (expected, model) = (bill.expected().min(reserved), model.clone());
-        let new = NewUsage { agent, model, reserved, expected, now: *at };
-        let Some(UsageId(number)) = usage::insert(&mut *tx, &new, grant.most_requests).await?
-        else {
-            return Ok(Reserved::Refused(Limited::Requests { most: grant.most_requests }));
+        let new = entry(reservation, output);
+        budgets::reserve(&mut tx, &payers, &limits, new.reserved).await?;
+        let Some(UsageId(number)) = usage::insert(&mut *tx, &new, most_requests).await? else {
+            return Ok(Reserved::Refused(Limited::Requests { most: most_requests }));
         };
         tx.commit().await?;
         Ok(Reserved::Held { number, output })
@@ -70,6 +74,14 @@ impl DatabaseAgents {
         usage::settle(&mut tx, id, settled, usage.at).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// What is entered for a request whose answer may have so many tokens.
+fn entry(reservation: &Reservation, output: u64) -> NewUsage {
+    let Reservation { grant, model, bill, at } = reservation;
+    let reserved = bill.at_most(output);
+    let expected = bill.expected().min(reserved);
+    NewUsage { agent: grant.agent, model: model.clone(), reserved, expected, now: *at }
 }
 
 /// Joins what rows say with what the server allows.
