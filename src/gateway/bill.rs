@@ -21,7 +21,11 @@ const TOKENS_PER_IMAGE: u64 = 5_000;
 const TOKENS_ADDED: u64 = 1_000;
 
 /// An answer shorter than this is of no use to an agent.
-const SHORTEST_ANSWER: u64 = 1_024;
+pub(super) const SHORTEST_ANSWER: u64 = 1_024;
+
+/// The least that the API takes for thinking, where there is thinking at all:
+/// <https://docs.claude.com/en/docs/build-with-claude/extended-thinking>.
+const SHORTEST_THINKING: u64 = 1_024;
 
 /// For how long a request asks the API to keep what it reads: that is dearer than reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +52,7 @@ pub struct Size {
     pub caching: Caching,
     /// How many tokens its answer may have.
     pub max_output: u64,
-    /// How many of these are for thinking alone: the answer must be allowed more.
+    /// How many of these may go into thinking; an answer that is shortened has fewer of them, too.
     pub thinking: u64,
 }
 
@@ -76,7 +80,8 @@ impl Bill {
     #[must_use]
     pub fn least(&self) -> u64 {
         let Size { max_output, thinking, .. } = self.size;
-        max_output.min(thinking.saturating_add(SHORTEST_ANSWER))
+        let thinking = if thinking > 0 { SHORTEST_THINKING } else { 0 };
+        max_output.min(thinking + SHORTEST_ANSWER)
     }
 
     /// What the request costs at most with an answer of so many tokens.
@@ -169,11 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_thinking_alone_is_kept_out_of_what_is_shortened() {
-        let bill = bill(0, Caching::None, 32_000, 8_000);
-        assert_eq!(bill.least(), 9_024);
-        assert_eq!(bill.fitting(bill.at_most(9_023)), None);
-        assert_eq!(bill.fitting(bill.at_most(9_024)), Some(9_024));
+    fn where_there_is_thinking_some_of_it_is_left() {
+        let thinking = bill(0, Caching::None, 32_000, 31_999);
+        assert_eq!(thinking.least(), 2_048);
+        assert_eq!(thinking.fitting(thinking.at_most(2_047)), None);
+        assert_eq!(thinking.fitting(thinking.at_most(2_048)), Some(2_048));
     }
 
     proptest! {

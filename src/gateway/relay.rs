@@ -26,7 +26,7 @@ use super::pool::{Credential, Pool};
 use super::prices::{Price, Prices, Used};
 use super::refusal::Refusal;
 use super::shortage::{self, Short};
-use super::{request, rewrite, survey};
+use super::{request, survey};
 
 /// The API's own limit for a request: <https://docs.claude.com/en/api/errors>.
 const LARGEST_BODY: usize = 32 << 20;
@@ -174,7 +174,7 @@ async fn pay(
             if output < bill.wanted() {
                 tracing::info!(agent.id = %agent, output, wanted = bill.wanted(),
                     "an answer was shortened to what its budget has left");
-                outgoing.body = rewrite::number(&outgoing.body, survey::MAX_OUTPUT, output).into();
+                outgoing.body = survey::shortened(&outgoing.body, &size, output).into();
             }
             Ok(())
         }

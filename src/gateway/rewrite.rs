@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-/// Gives the body with another number at a field of its outermost object; as it was, where the field
-/// is not there.
+/// Gives the body with another number at a place: the fields that lead there from the outermost object.
+/// As it was, where there is no number.
 ///
 /// The body was read strictly before (see `strict`): it is JSON, and names no field twice.
-pub(super) fn number(body: &[u8], field: &str, value: u64) -> Vec<u8> {
-    let Some(Range { start, end }) = value_of(body, field) else { return body.to_vec() };
+pub(super) fn number(body: &[u8], place: &[&str], value: u64) -> Vec<u8> {
+    let Some(Range { start, end }) = number_at(body, place) else { return body.to_vec() };
     let mut changed = Vec::with_capacity(body.len() + 20);
     changed.extend_from_slice(&body[..start]);
     changed.extend_from_slice(value.to_string().as_bytes());
@@ -15,8 +15,19 @@ pub(super) fn number(body: &[u8], field: &str, value: u64) -> Vec<u8> {
     changed
 }
 
-/// Where the value of a field of the outermost object stands, if it is a number.
-fn value_of(body: &[u8], field: &str) -> Option<Range<usize>> {
+/// Where the number at a place stands.
+fn number_at(body: &[u8], place: &[&str]) -> Option<Range<usize>> {
+    let mut start = 0;
+    for field in place {
+        start += value_of(&body[start..], field)?;
+    }
+    let digits = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(*byte);
+    let length = body[start..].iter().take_while(digits).count();
+    (length > 0).then_some(start..start + length)
+}
+
+/// Where the value of a field begins, in the object with which the text begins.
+fn value_of(body: &[u8], field: &str) -> Option<usize> {
     let mut depth = 0_u32;
     let mut at = 0;
     while at < body.len() {
@@ -28,13 +39,17 @@ fn value_of(body: &[u8], field: &str) -> Option<Range<usize>> {
                 let is_field = depth == 1
                     && serde_json::from_slice::<String>(&body[at..end])
                         .is_ok_and(|text| text == field);
-                if let Some(range) = is_field.then(|| number_after_colon(body, end)).flatten() {
-                    return Some(range);
+                if let Some(value) = is_field.then(|| after_colon(body, end)).flatten() {
+                    return Some(value);
                 }
                 at = end;
                 continue;
             }
             _ => {}
+        }
+        if depth == 0 && !body[at].is_ascii_whitespace() {
+            // The object is over, or there is none.
+            return None;
         }
         at += 1;
     }
@@ -50,18 +65,10 @@ fn end_of_text(body: &[u8], begin: usize) -> Option<usize> {
     Some(at + 1)
 }
 
-/// The number behind a colon; nothing where a text was no field's name, or its value is no number.
-fn number_after_colon(body: &[u8], from: usize) -> Option<Range<usize>> {
+/// What stands behind a colon; nothing where a text was no field's name.
+fn after_colon(body: &[u8], from: usize) -> Option<usize> {
     let colon = skip_space(body, from);
-    if body.get(colon) != Some(&b':') {
-        return None;
-    }
-    let start = skip_space(body, colon + 1);
-    let length = body[start..]
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte))
-        .count();
-    (length > 0).then_some(start..start + length)
+    (body.get(colon) == Some(&b':')).then(|| skip_space(body, colon + 1))
 }
 
 fn skip_space(body: &[u8], from: usize) -> usize {
@@ -77,7 +84,7 @@ mod tests {
     use super::*;
 
     fn changed(body: &str) -> String {
-        String::from_utf8(number(body.as_bytes(), "max_tokens", 7)).unwrap()
+        String::from_utf8(number(body.as_bytes(), &["max_tokens"], 7)).unwrap()
     }
 
     #[test]
@@ -97,6 +104,24 @@ mod tests {
         }
         for same in [r#"{"a":{"max_tokens":1}}"#, r#"{"max_tokens":"1"}"#, "{\"", "[", ""] {
             assert_eq!(changed(same), same);
+        }
+    }
+
+    #[test]
+    fn a_number_further_in_is_found_in_its_own_object_only() {
+        let place = ["thinking", "budget_tokens"];
+        for (before, after) in [
+            (
+                r#"{"thinking": {"type":"enabled", "budget_tokens": 31999},"budget_tokens":1}"#,
+                r#"{"thinking": {"type":"enabled", "budget_tokens": 7},"budget_tokens":1}"#,
+            ),
+            (
+                r#"{"thinking":{"a":{"budget_tokens":1}},"budget_tokens":1}"#,
+                r#"{"thinking":{"a":{"budget_tokens":1}},"budget_tokens":1}"#,
+            ),
+            (r#"{"thinking":5,"budget_tokens":1}"#, r#"{"thinking":5,"budget_tokens":1}"#),
+        ] {
+            assert_eq!(number(before.as_bytes(), &place, 7), after.as_bytes(), "{before}");
         }
     }
 
@@ -128,7 +153,7 @@ mod tests {
                 true => serde_json::to_vec_pretty(value).unwrap(),
                 false => serde_json::to_vec(value).unwrap(),
             };
-            let written = number(&write(&body(64_000)), "max_tokens", 1_024);
+            let written = number(&write(&body(64_000)), &["max_tokens"], 1_024);
             prop_assert_eq!(written, write(&body(1_024)));
         }
     }

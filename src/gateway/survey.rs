@@ -5,10 +5,22 @@
 
 use serde_json::{Map, Value};
 
-use super::bill::{Caching, Size};
+use super::bill::{Caching, SHORTEST_ANSWER, Size};
+use super::rewrite;
 
 /// The field that says how many tokens the answer may have.
-pub(super) const MAX_OUTPUT: &str = "max_tokens";
+const MAX_OUTPUT: &str = "max_tokens";
+
+/// Where it says how many of them are for thinking.
+const THINKING: [&str; 2] = ["thinking", "budget_tokens"];
+
+/// Gives the body with a shorter answer asked for. The share of thinking goes down with it where it has
+/// to, for the API refuses an answer that may not be longer than its thinking; nothing else changes.
+pub(super) fn shortened(body: &[u8], size: &Size, output: u64) -> Vec<u8> {
+    let body = rewrite::number(body, &[MAX_OUTPUT], output);
+    let thinking = output.saturating_sub(SHORTEST_ANSWER);
+    if size.thinking <= thinking { body } else { rewrite::number(&body, &THINKING, thinking) }
+}
 
 /// Reads the size of a body; `bytes` is how long it is. Nothing where it does not say how long the
 /// answer may be: then there is no worst case.
@@ -26,7 +38,7 @@ pub(super) fn size(fields: &Map<String, Value>, bytes: usize) -> Option<Size> {
     Some(size)
 }
 
-/// Tokens for thinking alone: the API refuses an answer that may not be longer.
+/// Tokens that may go into thinking.
 fn thinking(value: &Value) -> u64 {
     value["budget_tokens"].as_u64().unwrap_or_default()
 }
@@ -79,6 +91,16 @@ mod tests {
         assert_eq!(of(&json!({"messages": []})), None);
         assert_eq!(of(&json!({"max_tokens": -1})), None);
         assert_eq!(of(&json!({"max_tokens": "5"})), None);
+    }
+
+    #[test]
+    fn a_shorter_answer_has_less_thinking_only_where_it_must() {
+        let body = r#"{"max_tokens":32000, "thinking":{"type":"enabled","budget_tokens":8000}}"#;
+        let size = of(&serde_json::from_str(body).unwrap()).unwrap();
+        let shortened =
+            |output| String::from_utf8(shortened(body.as_bytes(), &size, output)).unwrap();
+        assert_eq!(shortened(9_024), body.replace("32000", "9024"));
+        assert_eq!(shortened(2_048), body.replace("32000", "2048").replace("8000", "1024"));
     }
 
     #[test]

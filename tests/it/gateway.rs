@@ -942,6 +942,8 @@ async fn claude_code_works_with_answers_that_are_shortened() {
     let (reservation, reserved) = house.books.reservations.lock().unwrap()[0].clone();
     let allowed = body["max_tokens"].as_u64().unwrap();
     assert!(allowed < reservation.bill.wanted(), "{allowed} of {}", reservation.bill.wanted());
+    let thinking = body["thinking"]["budget_tokens"].as_u64().unwrap_or_default();
+    assert!(thinking < allowed, "the API refuses that: {thinking} of {allowed} for thinking");
     assert_eq!(reserved, reservation.bill.at_most(allowed));
     assert!(reserved <= Micros(400_000), "{reserved}");
 }
