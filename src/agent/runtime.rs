@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{Toolchains, inside::Inside};
+use super::{Toolchains, inside::Inside, limit::LimitOf};
 use crate::{
     egress::Exits,
     model::Timestamp,
@@ -29,6 +29,8 @@ pub struct Runtime {
     owner: Option<Owner>,
     /// When a model API that gives no more is likely to give again.
     pub(super) quota_back: Box<QuotaBack>,
+    /// At which limit the gateway stopped an agent.
+    pub(super) limit_of: Box<LimitOf>,
     /// Why nothing may start, with the remedy.
     remedy: RwLock<Option<String>>,
 }
@@ -64,11 +66,23 @@ impl Runtime {
         gateway: PathBuf,
         owner: Option<Owner>,
         quota_back: Box<QuotaBack>,
+        limit_of: Box<LimitOf>,
     ) -> Self {
         let remedy = RwLock::new(Some("the sandbox has not been tested yet".to_owned()));
         let tools = programs.tools.clone();
         let exits = Exits::new(workspaces.egress_folder());
-        Self { sandbox, workspaces, programs, tools, exits, gateway, owner, quota_back, remedy }
+        Self {
+            sandbox,
+            workspaces,
+            programs,
+            tools,
+            exits,
+            gateway,
+            owner,
+            quota_back,
+            limit_of,
+            remedy,
+        }
     }
 
     /// Looks whether the sandbox holds. Until it does, no agent starts.

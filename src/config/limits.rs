@@ -1,17 +1,23 @@
 //! What no repository can raise.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::Source;
-use crate::model::{EgressRule, HostRule, Limits, Micros, Preset};
+use crate::model::{AfterQuota, EgressRule, HostRule, Limits, Micros, Preset, Role};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     accounts: Option<Vec<String>>,
+    max_usd_per_agent: Option<f64>,
     max_usd_per_task: Option<f64>,
     max_usd_per_repository_and_day: Option<f64>,
     max_usd_per_day: Option<f64>,
+    requests_per_agent: Option<u32>,
+    models: Option<BTreeMap<Role, Vec<String>>>,
+    resume_after_quota: Option<AfterQuota>,
     agents: Option<u32>,
     agents_per_repository: Option<u32>,
     open_pulls_per_repository: Option<u32>,
@@ -33,7 +39,11 @@ pub(super) fn read(source: &mut Source) -> Limits {
         }
         None => default,
     };
+    let agent = file
+        .max_usd_per_agent
+        .map(|dollars| money("max_usd_per_agent", Some(dollars), default.task));
     let limits = Limits {
+        agent,
         task: money("max_usd_per_task", file.max_usd_per_task, default.task),
         repository_day: money(
             "max_usd_per_repository_and_day",
@@ -41,6 +51,9 @@ pub(super) fn read(source: &mut Source) -> Limits {
             default.repository_day,
         ),
         server_day: money("max_usd_per_day", file.max_usd_per_day, default.server_day),
+        requests: file.requests_per_agent.unwrap_or(default.requests),
+        models: file.models.unwrap_or_default(),
+        after_quota: file.resume_after_quota.unwrap_or(default.after_quota),
         agents: agents.unwrap_or(default.agents),
         repository_agents: file.agents_per_repository.unwrap_or(default.repository_agents),
         open_pulls: file.open_pulls_per_repository.unwrap_or(default.open_pulls),

@@ -44,7 +44,7 @@ pub async fn list_tasks(
                   coalesce(t.input ->> 'title', '') AS "title!", t.state, t.state_data AS detail,
                   coalesce((SELECT string_agg(s.key, ', ' ORDER BY s.id) FROM stages s WHERE s.task_id = t.id
                             AND s.state IN ('running', 'commands', 'publishing')), '') AS "at_work!",
-                  coalesce((SELECT sum(coalesce(u.cost_micros, u.reserved_micros))::bigint FROM usage u
+                  coalesce((SELECT sum(coalesce(u.cost_micros, u.expected_micros))::bigint FROM usage u
                             WHERE u.task_id = t.id), 0) AS "spent_micros!",
                   t.opened_at
            FROM tasks t JOIN repositories r ON r.id = t.repository_id
@@ -56,7 +56,7 @@ pub async fn list_tasks(
     Ok(rows.fetch_all(executor).await?)
 }
 
-/// What was spent by one task, model and day.
+/// What was spent by one task, stage, model and day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CostLine {
     /// The day, UTC.
@@ -69,9 +69,15 @@ pub struct CostLine {
     pub stage: String,
     /// The model.
     pub model: String,
+    /// Who asked for the task; none where that was no account.
+    pub person: Option<String>,
     /// Requests to the model's API.
     pub requests: i64,
-    /// Spent, in micro-USD; what is not settled yet counts as reserved.
+    /// Tokens that went in, from the cache or not.
+    pub tokens_in: i64,
+    /// Tokens that came out.
+    pub tokens_out: i64,
+    /// Spent, in micro-USD; what is not settled yet counts with what is expected.
     pub cost_micros: i64,
 }
 
@@ -86,15 +92,18 @@ pub async fn list_costs(
     let rows = sqlx::query_as!(
         CostLine,
         r#"SELECT (u.at AT TIME ZONE 'UTC')::date AS "day!", r.owner || '/' || r.name AS "repository!",
-                  t.number, s.key AS stage, u.model, count(*) AS "requests!",
-                  sum(coalesce(u.cost_micros, u.reserved_micros))::bigint AS "cost_micros!"
+                  t.number, s.key AS stage, u.model, t.requested_by ->> 'login' AS person,
+                  count(*) AS "requests!",
+                  sum(u.tokens_input + u.tokens_cache_read + u.tokens_cache_write)::bigint AS "tokens_in!",
+                  sum(u.tokens_output)::bigint AS "tokens_out!",
+                  sum(coalesce(u.cost_micros, u.expected_micros))::bigint AS "cost_micros!"
            FROM usage u
            JOIN tasks t ON t.id = u.task_id
            JOIN repositories r ON r.id = t.repository_id
            JOIN agents a ON a.id = u.agent_id
            JOIN stages s ON s.id = a.stage_id
            WHERE u.at >= $1
-           GROUP BY 1, 2, 3, 4, 5 ORDER BY 1 DESC, 2, 3, 4, 5"#,
+           GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1 DESC, 2, 3, 4, 5, 6"#,
         since,
     );
     Ok(rows.fetch_all(executor).await?)

@@ -12,6 +12,7 @@ mod event;
 mod ids;
 mod job;
 mod letter;
+mod limited;
 mod money;
 mod outcome;
 mod policy;
@@ -35,13 +36,15 @@ pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trig
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Sweep};
 pub use letter::{Addressee, Letter, LetterKind};
+pub use limited::{BudgetScope, Limited, Shortage};
 pub use money::{BUDGET_SPENT, Micros};
 pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
 pub use policy::{
-    BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, RolePolicy, Until,
+    AfterQuota, BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy,
+    RolePolicy, Until,
 };
 pub use preset::Preset;
 pub use question::{Answer, Fallback, Question};

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     ActorId, AgentId, AgentState, Approval, Approved, BranchName, CommandRunId, CommentId,
     DeploymentId, DeploymentState, Difference, Environment, Fetched, InputHash, Inputs,
-    InstallationId, Limits, Login, Micros, Outcome, Permission, Person, PlanHash, PlanOutcome,
-    Policy, Question, RepositoryId, RepositoryName, Role, SessionId, Severity, Sha, StageId,
-    StageKey, StageState, Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
+    InstallationId, Limited, Limits, Login, Micros, Outcome, Permission, Person, PlanHash,
+    PlanOutcome, Policy, Question, RepositoryId, RepositoryName, Role, SessionId, Severity, Sha,
+    StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
 };
 
 /// Rows and facts, complete and of one moment.
@@ -259,6 +259,8 @@ pub struct Agent {
     pub last_line: Option<Untrusted>,
     /// Whether somebody wants it to end.
     pub wanted: Option<Stop>,
+    /// The limit at which the gateway refused its last request, if that ended it.
+    pub limited: Option<Limited>,
     /// When its process started.
     pub started_at: Option<Timestamp>,
     /// When it ended.

@@ -18,8 +18,10 @@ use super::{
 use crate::{
     agent::{Assignment, Life, Patience, Supplies, Wires, prompt},
     db::{
-        agent_sessions, agents, command_runs, context_entries, events, letters::Reader, questions,
-        tasks,
+        agent_sessions, agents, command_runs, context_entries, events,
+        letters::Reader,
+        questions, tasks,
+        usage::{self, Settled},
     },
     github::{Access, GitHubError},
     model::{
@@ -53,7 +55,7 @@ pub(super) async fn agent(parts: &Parts, claimed: &Claimed, id: AgentId) -> Resu
 }
 
 fn lost() -> Life {
-    Life { end: End::Lost, outcome: None, head: None, session: None, cost: None }
+    Life::only(End::Lost)
 }
 
 async fn finish(parts: &Parts, claimed: &Claimed) -> Result<(), Failure> {
@@ -78,7 +80,7 @@ async fn start(
     let assignment = match assignment(parts, &situation, agent).await {
         Ok(assignment) => assignment,
         Err(Failure::Hopeless(problem)) => {
-            return Ok(Life { end: End::Failed(FailKind::Setup(problem)), ..lost() });
+            return Ok(Life::only(End::Failed(FailKind::Setup(problem))));
         }
         Err(failure) => return Err(failure),
     };
@@ -262,12 +264,17 @@ async fn save(
     if life.end == End::Lost {
         // Its workspace is still there.
         wake = queue::enqueue(&mut tx, &[sweep::one(Sweep::Agents, now)]).await?;
+        // So is what was held back for its requests, and the gateway that carried them is gone.
+        for request in usage::list_open_of(&mut *tx, agent.id).await? {
+            usage::settle(&mut tx, request, Settled::Unseen, now).await?;
+        }
     }
+    let Life { end, outcome, head, limited, .. } = life;
     let (end, outcome) = match asked {
         Some(question) => (End::Asked(question), None),
-        None => (life.end, life.outcome),
+        None => (end, outcome),
     };
-    let finished = agents::Finished { end, outcome, head: life.head };
+    let finished = agents::Finished { end, outcome, head, limited };
     agents::finish(&mut *tx, agent.id, finished, now).await?;
     command_runs::end_lost_setups(&mut *tx, task, agent.stage, now).await?;
     let wake = wake.and(parse::save(&mut tx, &[event], now).await?);
@@ -298,8 +305,7 @@ async fn refuse(
     let event = told(parts, task, agent, What::StartRefused { agent: agent.id, reason }).await?;
     let mut tx = parts.pool.begin().await?;
     let end = End::Cancelled(CancelledBy::Superseded);
-    agents::finish(&mut *tx, agent.id, agents::Finished { end, outcome: None, head: None }, now)
-        .await?;
+    agents::finish(&mut *tx, agent.id, agents::Finished::only(end), now).await?;
     let wake = parse::save(&mut tx, &[event], now).await?;
     queue::finish(&mut tx, claimed, now).await?;
     tx.commit().await?;

@@ -8,6 +8,7 @@
 //! - `audits`   – `/baton audit`
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
+//! - `money`    – budgets and quota
 //! - `restarts` – Baton or its database goes away in the midst
 //! - `talking`  – agents that write to each other
 //! - `replicas` – two of them on one database
@@ -15,6 +16,7 @@
 mod asking;
 mod audits;
 mod hanging;
+mod money;
 mod pushes;
 mod quiet;
 mod replicas;

@@ -49,6 +49,7 @@ struct Row {
     todo: serde_json::Value,
     last_line: Option<String>,
     wanted: Option<String>,
+    limited: Option<serde_json::Value>,
     node_id: Option<i64>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
@@ -78,6 +79,7 @@ impl Row {
             todo: decode::read("agent's list", self.todo)?,
             last_line: self.last_line.map(Untrusted),
             wanted: self.wanted.map(|it| decode::read_name("stop", it)).transpose()?,
+            limited: self.limited.map(|it| decode::read("agent's limit", it)).transpose()?,
             started_at: self.started_at,
             ended_at: self.ended_at,
         };
@@ -108,8 +110,8 @@ async fn select(executor: impl PgExecutor<'_>, which: Which) -> Result<Vec<Agent
         Row,
         "SELECT a.id, a.task_id, a.stage_id, t.repository_id, s.key, a.attempt, a.provider, a.model,
              a.session_id, a.resumes_id, a.inputs, a.base, a.head, a.state_data, a.outcome,
-             a.cost_micros, a.todo, a.last_line, a.wanted, a.node_id, a.created_at, a.started_at,
-             a.heartbeat_at, a.last_output_at, a.ended_at
+             a.cost_micros, a.todo, a.last_line, a.wanted, a.limited, a.node_id, a.created_at,
+             a.started_at, a.heartbeat_at, a.last_output_at, a.ended_at
          FROM agents a JOIN stages s ON s.id = a.stage_id JOIN tasks t ON t.id = a.task_id
          WHERE ($1::bigint IS NULL OR a.id = $1) AND ($2::bigint IS NULL OR a.task_id = $2)
              AND ($3::bigint IS NULL OR a.node_id = $3) AND (NOT $4 OR a.ended_at IS NULL)

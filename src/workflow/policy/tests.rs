@@ -28,11 +28,17 @@ verify:
   - curl -f https://example.com/healthz
 protected: [\"migrations/**\", Cargo.lock]
 roles:
-  coding: {provider: claude, model: some-model-1, minutes: 30}
+  coding:
+    provider: claude
+    model: some-model-1
+    minutes: 30
+    models: [some-model-1, small-model]
+    budget: 1.25
   reviewer: {model: other}
 budget: 2.5
 max_rounds: 2
 bots: [49699333]
+resume_after_quota: person
 ";
 
 fn mistake(text: &str) -> PolicyMistake {
@@ -58,6 +64,8 @@ fn every_key_is_read() {
     let coding = crate::model::RolePolicy {
         provider: Some("claude".to_owned()),
         minutes: Some(30),
+        models: vec!["some-model-1".to_owned(), "small-model".to_owned()],
+        budget: Some(Micros(1_250_000)),
         ..role("some-model-1")
     };
     assert_eq!(
@@ -88,6 +96,7 @@ fn every_key_is_read() {
             budget: Micros(2_500_000),
             max_rounds: 2,
             bots: vec![ActorId(49_699_333)],
+            after_quota: AfterQuota::Person,
         }
     );
 }
