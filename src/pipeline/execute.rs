@@ -26,7 +26,7 @@ use crate::{
     github::{Access, GitHubError},
     model::{
         Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, FailKind, NewEvent, QuestionId,
-        RunKind, Situation, StageKey, Subject, Sweep, TaskId, What,
+        RunKind, Sha, Situation, StageKey, Subject, Sweep, TaskId, What,
     },
     queue::{self, Claimed},
     workspace::{Identity, trailers},
@@ -73,7 +73,7 @@ async fn start(
 ) -> Result<Life, Failure> {
     let situation = situation::of_task(parts, task).await?;
     writing::possible(parts, &situation).await?;
-    refresh_mirror(parts, &situation).await?;
+    refresh_mirror(parts, &situation, Some(&agent.base)).await?;
     let now = parts.clock.now();
     agents::set_state(&parts.pool, agent.id, &AgentState::Queued, &AgentState::Preparing, now)
         .await?;
@@ -101,13 +101,20 @@ async fn start(
     Ok(life)
 }
 
-/// Brings the repository's mirror up to date.
-pub(super) async fn refresh_mirror(parts: &Parts, situation: &Situation) -> Result<(), Failure> {
+/// Brings the repository's mirror up to date, with all that one commit needs to be checked out.
+pub(super) async fn refresh_mirror(
+    parts: &Parts,
+    situation: &Situation,
+    commit: Option<&Sha>,
+) -> Result<(), Failure> {
     let repository = &situation.repository;
     let repo = parts.github.repository(repository);
-    let token = repo.git_token(Access::Read).await?;
-    let refreshed =
-        parts.runtime.workspaces.refresh(repository.id, &repo.git_url(), Some(&token)).await;
+    let (url, token) = (repo.git_url(), repo.git_token(Access::Read).await?);
+    let workspaces = &parts.runtime.workspaces;
+    let mut refreshed = workspaces.refresh(repository.id, &url, Some(&token)).await;
+    if let (Ok(()), Some(commit)) = (&refreshed, commit) {
+        refreshed = workspaces.complete(repository.id, commit, &url, Some(&token)).await;
+    }
     refreshed.map_err(|error| {
         let message = error.to_string();
         Failure::GitHub(GitHubError::Retry { after: Duration::from_secs(2), message })
