@@ -9,6 +9,7 @@ mod commands;
 mod inside;
 mod life;
 mod orders;
+mod processes;
 pub mod prompt;
 mod runtime;
 mod session;

@@ -114,7 +114,9 @@ async fn six_events_in_any_order_begin_one_task() {
     // What happens is decided; the agents themselves would take minutes. And no sweep may find the
     // deliveries in the App's list before they come in the order that is tried.
     queue::pause(story.pool(), Scope::Lane(Lane::Agent), "agents rest", now).await.unwrap();
-    queue::pause(story.pool(), Scope::Lane(Lane::Sweep), "nothing is looked up", now).await.unwrap();
+    queue::pause(story.pool(), Scope::Lane(Lane::Sweep), "nothing is looked up", now)
+        .await
+        .unwrap();
     story.until_quiet().await;
     github.faults().drop_matching(|_, _| true);
     let mut chance = Chance(0x5eed);
