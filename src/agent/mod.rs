@@ -18,5 +18,5 @@ pub use commands::Errand;
 pub use life::{Assignment, Life};
 pub use orders::{Note, Order, Stream, Wires};
 pub use prompt::{Prompts, Rendered};
-pub use runtime::{Programs, Runtime};
+pub use runtime::{Programs, Runtime, codex_package};
 pub use session::Patience;

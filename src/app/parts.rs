@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,14 +12,17 @@ use secrecy::SecretString;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::{Options, place};
+use super::{
+    Options, place,
+    programs::{installed_claude, installed_codex, reachable, reachable_package},
+};
 use crate::{
     agent::{Programs, Prompts, Runtime},
     clock::Clock,
-    config::{Config, SandboxChoice},
+    config::{Config, SandboxChoice, Upstream},
     db,
     event::Identity,
-    gateway::{self, Anthropic, Credential, DatabaseAgents, Gateway, Price, Prices},
+    gateway::{self, Api, Credential, DatabaseAgents, Gateway, Price, Prices},
     github,
     logs::{DatabaseLines, LogSettings, Logs, Redactor},
     model::Micros,
@@ -114,12 +116,6 @@ fn gateway(
     data: &Path,
     limits: &crate::model::Limits,
 ) -> anyhow::Result<Gateway> {
-    let upstream = &config.agents.upstream;
-    let credential = match (&upstream.api_key, &upstream.bearer) {
-        (Some(key), _) => Credential::ApiKey(key.clone()),
-        (None, Some(bearer)) => Credential::Bearer(bearer.clone()),
-        (None, None) => anyhow::bail!("no credential for the model's API"),
-    };
     let prices = config.agents.prices.iter().map(|(model, price)| {
         let price = Price {
             input: price.input,
@@ -133,12 +129,20 @@ fn gateway(
     let settings = gateway::Settings {
         socket: data.join("gateway.sock"),
         mode: 0o666,
-        anthropic: Anthropic { base_url: upstream.base_url.clone(), credential },
+        anthropic: api(&config.agents.upstream, Credential::ApiKey),
+        openai: api(&config.agents.openai, Credential::Bearer),
         prices: Prices::new(prices.collect()),
         proxy: std::env::var("HTTPS_PROXY").ok().filter(|proxy| !proxy.is_empty()),
     };
     let agents = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone(), clock.clone()));
     Ok(Gateway::start(settings, agents, clock.clone())?)
+}
+
+/// Where an API is, if there is a credential for it; `key` says how it wants a key.
+fn api(upstream: &Upstream, key: impl FnOnce(SecretString) -> Credential) -> Option<Api> {
+    let bearer = || upstream.bearer.clone().map(Credential::Bearer);
+    let credential = upstream.api_key.clone().map(key).or_else(bearer)?;
+    Some(Api { base_url: upstream.base_url.clone(), credential })
 }
 
 /// The sandbox of the configured kind; nothing is started in it yet.
@@ -173,8 +177,10 @@ fn runtime(
     let account = is_root.then_some(Account { uid: owner.uid, gid: owner.gid });
     let workspaces = Workspaces::new(crate::workspace::Settings::new(data.to_owned(), account))?;
     let claude = config.agents.claude.clone().or_else(installed_claude);
+    let codex = config.agents.codex.clone().or_else(installed_codex);
     let programs = Programs {
         claude: claude.map(|path| reachable(&path, data)).transpose()?,
+        codex: codex.map(|path| reachable_package(&path, data)).transpose()?,
         command: config.agents.command.clone(),
     };
     Ok(Runtime::new(
@@ -185,35 +191,6 @@ fn runtime(
         is_root.then_some(owner),
         Box::new(gateway.quota_back()),
     ))
-}
-
-/// The pinned program as npm lays it down, from the folder that Baton was started in.
-#[must_use]
-pub fn installed_claude() -> Option<PathBuf> {
-    let platform = match std::env::consts::ARCH {
-        "aarch64" => "claude-code-linux-arm64",
-        _ => "claude-code-linux-x64",
-    };
-    let path = Path::new("node_modules/@anthropic-ai").join(platform).join("claude");
-    path.is_file().then(|| fs::canonicalize(path).ok()).flatten()
-}
-
-/// A path at which every account can read and run a program: its own, or a copy in the data folder
-/// where a folder above it is closed, as root's home is.
-fn reachable(program: &Path, data: &Path) -> anyhow::Result<PathBuf> {
-    let program =
-        fs::canonicalize(program).with_context(|| format!("looking for {}", program.display()))?;
-    let open = |path: &Path| fs::metadata(path).is_ok_and(|seen| seen.mode() & 0o001 != 0);
-    if program.ancestors().all(open) {
-        return Ok(program);
-    }
-    let folder = data.join("programs");
-    fs::create_dir_all(&folder)?;
-    let name = program.file_name().context("a program has a name")?;
-    let copy = folder.join(name);
-    fs::copy(&program, &copy)?;
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
-    Ok(copy)
 }
 
 fn grant(grant: &crate::config::Grant) -> DeployGrant {
@@ -228,9 +205,10 @@ fn grant(grant: &crate::config::Grant) -> DeployGrant {
 /// Everything that must never be stored or pushed.
 fn secrets(config: &Config) -> Vec<SecretString> {
     let github = &config.github;
-    let upstream = &config.agents.upstream;
+    let agents = &config.agents;
     let own = github.webhook_secrets.iter().chain([&github.private_key]);
-    let model = upstream.api_key.iter().chain(&upstream.bearer);
+    let model = [&agents.upstream, &agents.openai];
+    let model = model.into_iter().flat_map(|api| api.api_key.iter().chain(&api.bearer));
     let granted = config.grants.iter().flat_map(|grant| grant.secrets.values());
     own.chain(model).chain(granted).cloned().collect()
 }

@@ -2,7 +2,7 @@
 //! is used and refuses what an agent may not ask for.
 //!
 //! An agent has no network but this socket, and no key but a token of its own. So the gateway is
-//! also the one way out, and lets through only what it knows: two paths, listed fields, tools that
+//! also the one way out, and lets through only what it knows: three paths, listed fields, tools that
 //! run on the agent's side. It holds no policy about who may spend how much; [`Agents`] says so.
 //! `app` starts it; nobody calls it but agents, over HTTP.
 //!
@@ -12,19 +12,23 @@
 //! - `prices` – what tokens cost
 //! - `server` – the socket and the life cycle
 //! - `relay` – one request, from the token to the last byte
-//! - `request` – which bodies are let through; `strict` reads them
+//! - `dialect` – the APIs that are served, and what differs between them
+//! - `request` – which bodies are let through to the Messages API; `strict` reads them
+//! - `responses` – the same for the Responses API, with its figures and its way of saying no
 //! - `headers` – which headers are let through
 //! - `meter` – reads the usage out of an answer while it streams by
 //! - `refusal` – what the agent's program is told instead
 
 mod agents;
 mod database;
+mod dialect;
 mod headers;
 mod meter;
 mod prices;
 mod refusal;
 mod relay;
 mod request;
+mod responses;
 mod server;
 mod settings;
 mod strict;
@@ -35,4 +39,4 @@ pub use agents::{
 pub use database::DatabaseAgents;
 pub use prices::{Price, Prices, Used};
 pub use server::{Gateway, GatewayError};
-pub use settings::{Anthropic, Credential, Settings};
+pub use settings::{Api, Credential, Settings};

@@ -1,4 +1,5 @@
-//! What an agent's program is told instead of an answer, in the API's own form.
+//! What an agent's program is told instead of an answer, in the form of the Messages API; that of the
+//! other is in `responses`.
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -37,6 +38,8 @@ pub(super) enum Refusal {
     Source(String),
     #[error("the model {0:?} was not granted to this agent")]
     Model(String),
+    #[error("Baton has no credential for this API: its operator has to set {0}")]
+    NoCredential(&'static str),
     #[error("the agent's rights cannot be looked up right now")]
     OutOfReach,
     #[error("the model's API cannot be reached")]
@@ -62,7 +65,8 @@ impl Refusal {
             | Self::Tool(_)
             | Self::Content(_)
             | Self::Source(_)
-            | Self::Model(_) => StatusCode::FORBIDDEN,
+            | Self::Model(_)
+            | Self::NoCredential(_) => StatusCode::FORBIDDEN,
         }
     }
 
@@ -81,7 +85,8 @@ impl Refusal {
             | Self::Tool(_)
             | Self::Content(_)
             | Self::Source(_)
-            | Self::Model(_) => "permission_error",
+            | Self::Model(_)
+            | Self::NoCredential(_) => "permission_error",
         }
     }
 }

@@ -19,12 +19,13 @@ use crate::clock::Clock;
 use crate::model::{AgentId, Timestamp};
 
 use super::agents::{AgentGrant, Agents, RequestUsage, Reservation, token_hash};
+use super::dialect::{Dialect, Target};
 use super::headers;
 use super::meter::{self, Meter};
 use super::prices::{Price, Prices, Used};
 use super::refusal::Refusal;
-use super::request::{self, Checked};
-use super::settings::Anthropic;
+use super::request::Checked;
+use super::settings::Api;
 
 /// The API's own limit for a request: <https://docs.claude.com/en/api/errors>.
 const LARGEST_BODY: usize = 32 << 20;
@@ -35,13 +36,11 @@ const LARGEST_ERROR: usize = 1 << 20;
 /// How many pieces of an answer wait for an agent that reads slowly; then the API has to wait.
 const PIECES_AHEAD: usize = 16;
 
-/// The paths that are served, besides `HEAD /`.
-const PATHS: [&str; 2] = ["/v1/messages", "/v1/messages/count_tokens"];
-
 /// What all requests share.
 pub(super) struct Shared {
     pub(super) agents: Arc<dyn Agents>,
-    pub(super) anthropic: Anthropic,
+    pub(super) anthropic: Option<Api>,
+    pub(super) openai: Option<Api>,
     pub(super) prices: Prices,
     pub(super) clock: Clock,
     pub(super) client: reqwest::Client,
@@ -59,21 +58,35 @@ pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
     if request.method() == Method::HEAD && request.uri().path() == "/" {
         return StatusCode::OK.into_response();
     }
+    let dialect = Dialect::of_path(request.uri().path());
     match relay(shared, request).await {
         Ok(response) => response,
         Err(refusal) => {
             tracing::info!(reason = %refusal, "a model request was refused");
-            refusal.into_response()
+            dialect.refuse(refusal)
         }
     }
 }
 
+impl Shared {
+    /// Where an API is, and what opens it.
+    fn api(&self, dialect: Dialect) -> Result<&Api, Refusal> {
+        let api = match dialect {
+            Dialect::Messages => &self.anthropic,
+            Dialect::Responses => &self.openai,
+        };
+        api.as_ref().ok_or(Refusal::NoCredential(dialect.key_variable()))
+    }
+}
+
 async fn relay(shared: Arc<Shared>, request: Request) -> Result<Response, Refusal> {
-    let target = target(&request)?;
+    let uri = request.uri();
+    let target = Target::find(request.method(), uri.path(), uri.query())?;
     let grant = grant(&*shared.agents, request.headers()).await?;
+    let api = shared.api(target.dialect)?.clone();
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| Refusal::TooLarge)?;
-    let checked = request::check(&body)?;
+    let checked = target.dialect.check(&body)?;
     let price = shared.prices.of(&checked.model).filter(|_| grant.models.contains(&checked.model));
     let Some(price) = price else {
         return Err(Refusal::Model(checked.model.chars().take(80).collect()));
@@ -82,33 +95,16 @@ async fn relay(shared: Arc<Shared>, request: Request) -> Result<Response, Refusa
         return Err(Refusal::SPENT);
     }
     let agent = grant.agent;
-    let is_free = target.contains("count_tokens");
-    let reservation = match is_free {
+    let reservation = match target.is_free {
         true => None,
         false => Some(reserve(&shared, grant, checked, price, body.len()).await?),
     };
     let (answer, answered) = oneshot::channel();
-    let headers = headers::to_the_api(&parts.headers, &shared.anthropic.credential);
-    let outgoing = Outgoing { target, headers, body, price, agent, reservation };
+    let headers = headers::to_the_api(&parts.headers, &api.credential);
+    let outgoing = Outgoing { target, api, headers, body, price, agent, reservation };
     let running = shared.running.clone();
     running.spawn(follow(shared, outgoing, answer));
     answered.await.unwrap_or(Err(Refusal::Unreachable))
-}
-
-/// The path and query of a request that is served here.
-fn target(request: &Request) -> Result<&'static str, Refusal> {
-    let (method, path) = (request.method(), request.uri().path());
-    let known = PATHS.into_iter().find(|known| *known == path && method == Method::POST);
-    let Some(known) = known else {
-        let path = path.chars().take(200).collect();
-        return Err(Refusal::Path { method: method.to_string(), path });
-    };
-    match request.uri().query() {
-        None => Ok(known),
-        Some("beta=true") if known == PATHS[0] => Ok("/v1/messages?beta=true"),
-        Some("beta=true") => Ok("/v1/messages/count_tokens?beta=true"),
-        Some(other) => Err(Refusal::Query(other.chars().take(80).collect())),
-    }
 }
 
 async fn grant(agents: &dyn Agents, headers: &HeaderMap) -> Result<AgentGrant, Refusal> {
@@ -144,7 +140,8 @@ async fn reserve(
 
 /// A request that was let through.
 struct Outgoing {
-    target: &'static str,
+    target: Target,
+    api: Api,
     headers: HeaderMap,
     body: Bytes,
     price: Price,
@@ -153,11 +150,18 @@ struct Outgoing {
     reservation: Option<i64>,
 }
 
+impl Outgoing {
+    /// A meter for its answer.
+    fn meter(&self, is_stream: bool) -> Meter {
+        Meter::new(self.target.dialect, is_stream, self.body.len())
+    }
+}
+
 type Answer = oneshot::Sender<Result<Response, Refusal>>;
 
 /// Sends the request on and follows the answer to its end, also when nobody reads it any more.
 async fn follow(shared: Arc<Shared>, outgoing: Outgoing, mut answer: Answer) {
-    let url = format!("{}{}", shared.anthropic.base_url, outgoing.target);
+    let url = format!("{}{}", outgoing.api.base_url, outgoing.target.path);
     let sent = shared
         .client
         .post(url)
@@ -189,13 +193,13 @@ async fn follow(shared: Arc<Shared>, outgoing: Outgoing, mut answer: Answer) {
         stream(&shared, &outgoing, response, answer).await;
     } else {
         settle_free(&shared, &outgoing).await;
-        pass_error(&shared, response, answer).await;
+        pass_error(&shared, &outgoing, response, answer).await;
     }
 }
 
 /// Settles a request whose answer nobody saw.
 async fn settle_unanswered(shared: &Shared, outgoing: &Outgoing) {
-    settle(shared, outgoing, &mut Meter::new(true, outgoing.body.len())).await;
+    settle(shared, outgoing, &mut outgoing.meter(true)).await;
 }
 
 /// Settles a request that the API did nothing for.
@@ -204,8 +208,13 @@ async fn settle_free(shared: &Shared, outgoing: &Outgoing) {
 }
 
 /// Passes an error on, with the headers that tell when to come back.
-async fn pass_error(shared: &Shared, response: reqwest::Response, mut answer: Answer) {
-    let credential = &shared.anthropic.credential;
+async fn pass_error(
+    shared: &Shared,
+    outgoing: &Outgoing,
+    response: reqwest::Response,
+    mut answer: Answer,
+) {
+    let credential = &outgoing.api.credential;
     let headers = headers::to_the_agent(response.headers(), credential);
     let status = response.status();
     let body = tokio::select! {
@@ -237,9 +246,9 @@ async fn stream(
     mut response: reqwest::Response,
     answer: Answer,
 ) {
-    let headers = headers::to_the_agent(response.headers(), &shared.anthropic.credential);
+    let headers = headers::to_the_agent(response.headers(), &outgoing.api.credential);
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut meter = Meter::new(kind.starts_with("text/event-stream"), outgoing.body.len());
+    let mut meter = outgoing.meter(kind.starts_with("text/event-stream"));
     let (pieces, body) = mpsc::channel(PIECES_AHEAD);
     let head = (response.status(), headers, Body::new(Pieces(body))).into_response();
     let mut listening = answer.send(Ok(head)).is_ok();

@@ -70,6 +70,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             agents,
             anthropic: settings.anthropic.clone(),
+            openai: settings.openai.clone(),
             prices: settings.prices.clone(),
             clock,
             client,

@@ -67,7 +67,7 @@ pub struct DeployPolicy {
 /// What one role is played with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolePolicy {
-    /// `claude` or `command`.
+    /// `claude`, `codex` or `command`.
     pub provider: Option<String>,
     /// The model's name, as the provider knows it.
     pub model: Option<String>,

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use baton::clock::Clock;
 use baton::gateway::{
-    AgentGrant, Agents, AgentsError, Answer, Anthropic, Credential, Gateway, Prices, RequestUsage,
+    AgentGrant, Agents, AgentsError, Answer, Api, Credential, Gateway, Price, Prices, RequestUsage,
     Reservation, Settings, TokenHash, token_hash,
 };
 use baton::model::{
@@ -28,6 +28,7 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::mpsc;
 
 const REAL_KEY: &str = "sk-ant-the-real-key";
+const OPENAI_KEY: &str = "sk-proj-the-real-key";
 const TOKEN: &str = "token-of-agent-7";
 
 const STREAM: &str = concat!(
@@ -91,7 +92,7 @@ fn books() -> Books {
         agent: AgentId(7),
         task: TaskId(3),
         repository: RepositoryId(9),
-        models: vec!["claude-sonnet-4-5".to_owned(), "unpriced".to_owned()],
+        models: ["claude-sonnet-4-5", "gpt-5.5", "unpriced"].map(str::to_owned).to_vec(),
         ended: false,
         remaining: Micros(1_000_000),
     };
@@ -196,14 +197,21 @@ async fn house_with(script: Script, books: Books, base_url: Option<String>) -> H
     let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let folder = tempfile::tempdir().unwrap();
     let books = Arc::new(books);
+    let price = Price::of_dollars(3.0, 15.0);
     let settings = Settings {
         socket: folder.path().join("gateway.sock"),
         mode: 0o666,
-        anthropic: Anthropic {
+        anthropic: Some(Api {
             base_url: base_url.unwrap_or_else(|| format!("http://{address}")),
             credential: Credential::ApiKey(REAL_KEY.into()),
-        },
-        prices: Prices::published(),
+        }),
+        openai: Some(Api {
+            base_url: format!("http://{address}"),
+            credential: Credential::Bearer(OPENAI_KEY.into()),
+        }),
+        prices: Prices::new(
+            [("claude-sonnet-4-5".to_owned(), price), ("gpt-5.5".to_owned(), price)].into(),
+        ),
         proxy: None,
     };
     let agents = Arc::<Books>::clone(&books);
@@ -544,10 +552,11 @@ async fn the_socket_of_a_dead_process_is_replaced_and_a_file_is_not() {
     let settings = |socket| Settings {
         socket,
         mode: 0o600,
-        anthropic: Anthropic {
+        anthropic: Some(Api {
             base_url: "http://127.0.0.1:9".to_owned(),
             credential: Credential::Bearer("x".into()),
-        },
+        }),
+        openai: None,
         prices: Prices::default(),
         proxy: None,
     };

@@ -27,7 +27,7 @@ pub(super) struct Demo {
     /// Leaves everything running at the end and prints the addresses
     #[arg(long)]
     keep: bool,
-    /// `claude` or `command`; claude where it can be had
+    /// `claude`, `codex` or `command`; claude where it can be had
     #[arg(long)]
     provider: Option<String>,
     /// Undoes the merged fix by hand before it is deployed: the demo then has to end red
@@ -71,6 +71,8 @@ impl Demo {
         let claude = std::env::var_os("BATON_CLAUDE")
             .map(PathBuf::from)
             .or_else(crate::app::installed_claude);
+        let codex =
+            std::env::var_os("BATON_CODEX").map(PathBuf::from).or_else(crate::app::installed_codex);
         let provider = match (&self.provider, &claude) {
             (Some(provider), _) => provider.clone(),
             (None, Some(_)) => "claude".to_owned(),
@@ -86,6 +88,7 @@ impl Demo {
         let recipe = |folder: PathBuf, sandbox| Recipe {
             provider: provider.clone(),
             claude: claude.clone(),
+            codex: codex.clone(),
             sandbox,
             ..Recipe::new(folder, Arc::new(Crew::new()))
         };

@@ -172,9 +172,9 @@ judged! {
         Environment::new(text).map_err(|invalid| invalid.to_string())
     };
     /// What kind of program the agent is.
-    Provider(String), "`claude` or `command`", |text| match text {
-        "claude" | "command" => Ok(text.to_owned()),
-        _ => Err(format!("`provider` is `claude` or `command`, not {text:?}")),
+    Provider(String), "`claude`, `codex` or `command`", |text| match text {
+        "claude" | "codex" | "command" => Ok(text.to_owned()),
+        _ => Err(format!("`provider` is `claude`, `codex` or `command`, not {text:?}")),
     };
     /// A model's name: it becomes part of a command line.
     Model(String), "a model's name", model;
