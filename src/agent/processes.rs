@@ -19,6 +19,10 @@ use crate::{
 /// The largest session file that is kept.
 const MAX_SESSION: u64 = 64 << 20;
 
+/// Tools that change files. The worktree of a role with none of them is read-only, whatever its program
+/// would let it do: not every program can be told to read only.
+const CHANGING: [&str; 3] = ["Edit", "Write", "Bash"];
+
 /// Where and how the processes of one agent are started.
 pub struct Processes<'a> {
     runtime: &'a Runtime,
@@ -122,7 +126,11 @@ impl<'a> Processes<'a> {
         let Folders { config, home, scratch } = &self.folders;
         let (mut argv, mut mounts) = self.runtime.program(&self.assignment.provider)?;
         argv.extend(command.arguments.iter().cloned());
-        mounts.extend(self.workspace.mounts().into_iter().map(super::inside::mount));
+        let changes = self.changes();
+        mounts.extend(self.workspace.mounts().into_iter().map(|mount| {
+            let mount = super::inside::mount(mount);
+            Mount { writable: mount.writable && changes, ..mount }
+        }));
         mounts.extend([config, home, scratch].map(|folder| Mount {
             host: folder.clone(),
             inside: folder.clone(),
@@ -135,6 +143,11 @@ impl<'a> Processes<'a> {
         spec.gateway = Some(self.runtime.gateway(self.assignment.agent.0));
         spec.network = Network::None;
         Ok(spec)
+    }
+
+    /// Whether the role may change its worktree.
+    fn changes(&self) -> bool {
+        self.assignment.rendered.tools.iter().any(|tool| CHANGING.contains(&tool.as_str()))
     }
 
     /// What the session's file holds by now, given where it is in the config folder.

@@ -51,8 +51,9 @@ const SETTINGS: [&str; 7] = [
     "approval_policy=\"never\"",
 ];
 
-/// Tools that change the worktree; a role with none of them reads only.
-const CHANGING: [&str; 3] = ["Edit", "Write", "Bash"];
+/// The program's own fence is left out: it takes a namespace of its own, which the sandbox around it
+/// forbids. What a role may change is for that sandbox to say.
+const FENCE: &str = "danger-full-access";
 
 /// The next process: it goes on in the session, which Baton begins where it is new.
 pub(super) fn command(task: &Launch, begun: bool) -> Command {
@@ -92,7 +93,7 @@ fn arguments(task: &Launch) -> Vec<String> {
     let mut pair = |flag: &str, value: &str| arguments.extend([flag.to_owned(), value.to_owned()]);
     pair("-C", &workdir);
     pair("-m", &task.model);
-    pair("-s", fence(task));
+    pair("-s", FENCE);
     pair("-c", &provider);
     pair("-c", &gateway);
     SETTINGS.iter().for_each(|setting| pair("-c", setting));
@@ -104,13 +105,6 @@ fn arguments(task: &Launch) -> Vec<String> {
     pair("resume", &task.session.to_string());
     arguments.push("-".to_owned());
     arguments
-}
-
-/// The program's own fence. For a role that writes, the outer sandbox is the only one: with
-/// `workspace-write` it could not commit. For one that reads, a second one holds the worktree as it is.
-fn fence(task: &Launch) -> &'static str {
-    let changes = task.tools.iter().any(|tool| CHANGING.contains(&tool.as_str()));
-    if changes { "danger-full-access" } else { "read-only" }
 }
 
 fn in_config(task: &Launch, file: impl AsRef<Path>) -> String {
@@ -154,14 +148,6 @@ mod tests {
         let gateway = command.arguments.iter().find(|argument| argument.contains("base_url"));
         assert!(gateway.unwrap().contains("http://127.0.0.1:4000/v1"));
         assert!(gateway.unwrap().contains("stream_max_retries=3"));
-    }
-
-    #[test]
-    fn a_reading_role_is_fenced_once_more_and_a_writing_role_is_not() {
-        let mut task = task();
-        assert_eq!(value_of(&command(&task, false), "-s"), Some("read-only"));
-        task.tools.push("Bash".to_owned());
-        assert_eq!(value_of(&command(&task, false), "-s"), Some("danger-full-access"));
     }
 
     #[test]
