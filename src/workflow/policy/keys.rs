@@ -35,6 +35,7 @@ pub(super) struct File {
     pub verify: Option<OneOrMore>,
     pub protected: Option<List<Glob>>,
     pub roles: Option<Roles>,
+    pub review: Option<Review>,
     pub budget: Option<Budget>,
     pub max_rounds: Option<Rounds>,
     pub bots: Option<List<BotId>>,
@@ -45,6 +46,12 @@ pub(super) struct File {
 pub(super) struct Deploy {
     pub environment: EnvironmentName,
     pub commands: OneOrMore,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Review {
+    pub other_provider: bool,
 }
 
 /// A field each, so that a role named twice is a mistake.
