@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::Source;
-use crate::model::Micros;
+use crate::model::{Micros, usual_model};
 
 /// Everything about running agents.
 #[derive(Debug, Clone)]
@@ -95,11 +95,14 @@ struct FilePrice {
     cache_write: f64,
 }
 
-/// Dollars per million tokens as published by Anthropic in 2026; `[prices]` overrides and adds.
-const KNOWN_PRICES: [(&str, [f64; 4]); 3] = [
+/// Dollars per million tokens as published by Anthropic and OpenAI in 2026; `[prices]` overrides and adds.
+/// OpenAI asks twice as much for a request of more than 272,000 tokens, which Codex never sends: it
+/// shortens the conversation at 258,400.
+const KNOWN_PRICES: [(&str, [f64; 4]); 4] = [
     ("claude-opus-4-5", [5.0, 25.0, 0.5, 6.25]),
     ("claude-sonnet-4-5", [3.0, 15.0, 0.3, 3.75]),
     ("claude-haiku-4-5", [1.0, 5.0, 0.1, 1.25]),
+    ("gpt-5.5", [5.0, 30.0, 0.5, 5.0]),
 ];
 
 impl Agents {
@@ -147,15 +150,6 @@ impl Agents {
             openai,
             prices,
         }
-    }
-}
-
-/// The model of a provider that none is named for. What it costs is for the operator to say where it
-/// is not known.
-fn usual_model(provider: &str) -> &'static str {
-    match provider {
-        "codex" => "gpt-5.5",
-        _ => "claude-sonnet-4-5",
     }
 }
 

@@ -30,7 +30,7 @@ pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
-pub use policy::{DeployPolicy, Limits, MergePolicy, Policy, RolePolicy, Until};
+pub use policy::{DeployPolicy, Limits, MergePolicy, Policy, RolePolicy, Until, usual_model};
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,

@@ -75,6 +75,15 @@ pub struct RolePolicy {
     pub minutes: Option<u32>,
 }
 
+/// The model of a provider that none is named for.
+#[must_use]
+pub fn usual_model(provider: &str) -> &'static str {
+    match provider {
+        "codex" => "gpt-5.5",
+        _ => "claude-sonnet-4-5",
+    }
+}
+
 /// What no repository can raise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
