@@ -40,7 +40,7 @@ async fn a_labelled_issue_ends_verified_in_production_by_the_real_claude_program
 
 #[tokio::test]
 async fn a_labelled_issue_ends_verified_in_production_by_the_real_codex_program() {
-    let program = pinned("@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex");
+    let program = codex_program();
     let codex = |recipe: &mut baton::cli::demo::world::Recipe| {
         recipe.provider = "codex".to_owned();
         recipe.codex = Some(program);
@@ -51,6 +51,11 @@ async fn a_labelled_issue_ends_verified_in_production_by_the_real_codex_program(
     is_whole(story.github(), issue, pull);
     fits_githubs_schemas(story.github());
     story.end().await;
+}
+
+/// The native Codex program.
+pub fn codex_program() -> PathBuf {
+    pinned("@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex")
 }
 
 /// A program that npm laid down.
