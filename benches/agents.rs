@@ -125,6 +125,7 @@ fn launch() -> Launch {
         prompt: String::new(),
         schema: None,
         tools: Vec::new(),
+        tool_server: None,
         session: SessionId(uuid::Uuid::nil()),
         resume: false,
         gateway_url: "http://127.0.0.1:4000".to_owned(),

@@ -9,6 +9,9 @@ fn main() -> ExitCode {
     if let Some(code) = baton::cli::bridge::run_if_asked() {
         return code;
     }
+    if let Some(code) = baton::cli::layers::run_if_asked() {
+        return code;
+    }
     let arguments = baton::cli::Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -1,5 +1,6 @@
 // A coding agent that speaks Baton's line protocol: JSON lines on standard input and output. Needs Node 18, nothing else.
-// Environment: ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY, and BATON_SESSION_DIR where sessions are to be kept.
+// Environment: ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY, BATON_SESSION_DIR where sessions are to be kept, and BATON_TOOLS_URL and
+// BATON_TOOLS_TOKEN where Baton's own tools are.
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -7,6 +8,8 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 
 const { ANTHROPIC_BASE_URL = "http://127.0.0.1:8080", ANTHROPIC_API_KEY = "", BATON_SESSION_DIR = "" } = process.env;
+const { BATON_TOOLS_URL = "", BATON_TOOLS_TOKEN = "" } = process.env;
+const SERVER = "mcp__baton__"; // the prefix that Claude Code gives the tools of a server of this name
 const OUTCOME = "StructuredOutput";
 const MOST_STEPS = 60;
 const LONGEST_OUTPUT = 30_000;
@@ -68,37 +71,70 @@ function shell(command, stop) {
   });
 }
 
-/** What commands see: all but the key. */
+/** What commands see: all but the keys. */
 function shellEnvironment() {
-  const { ANTHROPIC_API_KEY: _, ...rest } = process.env;
+  const { ANTHROPIC_API_KEY: _, BATON_TOOLS_TOKEN: __, ...rest } = process.env;
   return rest;
 }
 
-/** Asks the model for one answer; rejects with a readable reason. */
-function ask(body, signal) {
+/** Posts JSON and resolves with the JSON that comes back; rejects with a readable reason. */
+function post(who, url, headers, body, signal) {
   return new Promise((resolve, reject) => {
-    const headers = { "content-type": "application/json", "anthropic-version": "2023-06-01", "x-api-key": ANTHROPIC_API_KEY };
-    const url = new URL(`${ANTHROPIC_BASE_URL.replace(/\/$/, "")}/v1/messages`);
-    const request = http.request(url, { method: "POST", headers, signal }, (response) => {
+    const request = http.request(new URL(url), { method: "POST", headers: { "content-type": "application/json", ...headers }, signal }, (response) => {
       let data = "";
       response.setEncoding("utf8").on("data", (chunk) => { data += chunk; }).on("error", reject).on("end", () => {
-        if (response.statusCode !== 200) return reject(new Error(`the model API answered ${response.statusCode}: ${data.slice(0, 500)}`));
-        try { resolve(JSON.parse(data)); } catch { reject(new Error("the model API answered no JSON")); }
+        if (response.statusCode !== 200) return reject(Object.assign(new Error(`${who} answered ${response.statusCode}: ${data.slice(0, 500)}`), { status: response.statusCode }));
+        try { resolve(JSON.parse(data)); } catch { reject(new Error(`${who} answered no JSON`)); }
       });
     });
     request.on("error", reject).end(JSON.stringify(body));
   });
 }
 
+/** Asks the model for one answer. */
+function ask(body, signal) {
+  const headers = { "anthropic-version": "2023-06-01", "x-api-key": ANTHROPIC_API_KEY };
+  return post("the model API", `${ANTHROPIC_BASE_URL.replace(/\/$/, "")}/v1/messages`, headers, body, signal);
+}
+
+/** Asks Baton's tool server, which speaks MCP and needs no introduction. */
+async function served(method, params) {
+  const headers = { accept: "application/json, text/event-stream", authorization: `Bearer ${BATON_TOOLS_TOKEN}` };
+  const answer = await post("the tool server", BATON_TOOLS_URL, headers, { jsonrpc: "2.0", id: 1, method, params });
+  if (answer.error) throw new Error(answer.error.message);
+  return answer.result;
+}
+
+/** The tools of that server, each by the name that the model calls it. */
+async function serverTools() {
+  if (!BATON_TOOLS_URL) return [];
+  const { tools } = await served("tools/list", {});
+  return tools.map(({ name, description, inputSchema }) => ({ name: SERVER + name, description, input_schema: inputSchema }));
+}
+
+async function callServer(name, input) {
+  const { content, isError } = await served("tools/call", { name: name.slice(SERVER.length), arguments: input });
+  const words = content.map(({ text }) => text).join("\n");
+  if (isError) throw new Error(words);
+  return words;
+}
+
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-const session = { prompt: null, messages: [], inbox: [] };
+const session = { prompt: null, messages: [], inbox: [], served: [] };
 const sessionFile = ({ session: id }) => (BATON_SESSION_DIR && /^[\w-]+$/.test(id ?? "") ? path.join(BATON_SESSION_DIR, `${id}.json`) : null);
 let running = null; // the AbortController of the turn that runs
 
-function begin(prompt) {
+async function begin(prompt) {
   session.prompt = prompt;
+  try {
+    session.served = await serverTools();
+  } catch (error) {
+    return say({ type: "result", is_error: true, reason: "tools", text: error.message, output: null });
+  }
+  if (session.stopped) return say({ type: "result", is_error: true, reason: "interrupted", text: "stopped before it began", output: null });
   const file = sessionFile(prompt);
   if (prompt.resume && (!file || !existsSync(file))) return say({ type: "result", is_error: true, reason: "unknown_session", text: "there is no such session to resume", output: null });
+  session.begun = true;
   session.messages = prompt.resume ? JSON.parse(readFileSync(file, "utf8")) : [];
   return turn(prompt.text);
 }
@@ -111,9 +147,10 @@ async function turn(words) {
     session.messages.push({ role: "user", content: [{ type: "text", text: words }] });
     result = { type: "result", is_error: false, ...(await steps(running.signal)) };
   } catch (error) {
-    const reason = running.signal.aborted ? "interrupted" : "failed";
+    const refused = error.status === 429 ? "quota" : "model";
+    const reason = running.signal.aborted ? "interrupted" : error.status ? refused : "failed";
     repair(reason);
-    result = { type: "result", is_error: true, reason, text: error.message, output: null };
+    result = { type: "result", is_error: true, reason, status: error.status, text: error.message, output: null };
   }
   save(); // before the result is said: whoever reads it may end this program
   say(result);
@@ -123,7 +160,7 @@ async function turn(words) {
 
 async function steps(signal) {
   const { prompt, messages } = session;
-  const tools = definitions(prompt);
+  const tools = [...definitions(prompt), ...session.served];
   let items = [];
   for (let step = 0; step < MOST_STEPS; step += 1) {
     const { model, system } = prompt;
@@ -164,8 +201,9 @@ async function use({ id, name, input }, allowed, signal) {
   say({ type: "tool", id, name, input });
   let output, failed = false;
   try {
-    if (!allowed.includes(name) || !TOOLS[name]) throw new Error(`there is no tool ${name}`);
-    output = String(await TOOLS[name][2](input, signal)) || "(no output)";
+    const isServed = session.served.some((tool) => tool.name === name);
+    if (!isServed && (!allowed.includes(name) || !TOOLS[name])) throw new Error(`there is no tool ${name}`);
+    output = String(await (isServed ? callServer(name, input) : TOOLS[name][2](input, signal))) || "(no output)";
   } catch (error) {
     [output, failed] = [error.message, true];
   }
@@ -203,6 +241,6 @@ createInterface({ input: process.stdin, crlfDelay: Infinity }).on("line", (line)
   let message;
   try { message = JSON.parse(line); } catch { return say({ type: "text", text: "a line that is no JSON was ignored" }); }
   if (message.type === "prompt" && !session.prompt) begin(message);
-  else if (message.type === "message" && session.prompt) running ? session.inbox.push(message.text) : turn(message.text);
-  else if (message.type === "interrupt") running?.abort();
+  else if (message.type === "message" && session.prompt) running || !session.begun ? session.inbox.push(message.text) : turn(message.text);
+  else if (message.type === "interrupt") running ? running.abort() : (session.stopped = !session.begun);
 });

@@ -6,4 +6,5 @@ pub mod github;
 pub mod host;
 mod listener;
 pub mod models;
+pub mod registry;
 pub mod sample;

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Note, Order, Runtime, Stream, Wires, inside::mount, runtime::SEARCH_PATH};
+use super::{
+    Note, Order, Runtime, Stream, Supplies, Wires, inside::mount, inside::overlays,
+    supplies::Fitting,
+};
 use crate::{
     model::{CommandResult, RepositoryId, RunState, Sha, Untrusted},
     sandbox::{Exit, HOME, Mount, Network, Output, Running, Spec},
@@ -24,6 +27,8 @@ pub struct Errand {
     pub commands: Vec<String>,
     /// Variables besides the usual ones, secrets among them.
     pub environment: Vec<(String, String)>,
+    /// What they are given to build with.
+    pub supplies: Option<Supplies>,
     /// Whether they have the machine's network.
     pub network: bool,
     /// How long each may take.
@@ -46,11 +51,21 @@ impl Runtime {
             Ok(workspace) => workspace,
             Err(error) => return RunState::Broken { reason: error.to_string() },
         };
-        let mounts: Vec<Mount> = workspace.mounts().into_iter().map(mount).collect();
+        let fitting = match self.fit(errand.supplies.as_ref(), &workspace).await {
+            Ok(fitting) => fitting,
+            Err(error) => {
+                self.clear(&errand.key);
+                return RunState::Broken { reason: format!("what it is built with: {error}") };
+            }
+        };
+        let mounts =
+            workspace.mounts().into_iter().map(mount).chain(fitting.mounts.iter().cloned());
+        let mounts: Vec<Mount> = mounts.collect();
         let mut results = Vec::new();
         let mut state = None;
         for command in &errand.commands {
-            let spec = self.command_spec(errand, command, &mounts, &workspace.tree);
+            let mut spec = command_spec(errand, command, &mounts, &workspace.tree, &fitting);
+            spec.overlays = overlays(&workspace);
             match self.one(spec, command, errand.limit, &mut wires).await {
                 Ok(result) => {
                     let passed = result.exit == Some(0);
@@ -65,31 +80,16 @@ impl Runtime {
                 }
             }
         }
+        if let Some(exit) = &fitting.exit {
+            // Nobody listens any more: nothing is kept.
+            let _ = wires.notes.send(Note::Fetched(exit.seen())).await;
+        }
         self.clear(&errand.key);
         state.unwrap_or_else(|| {
             let all = results.len() == errand.commands.len();
             let passed = all && results.iter().all(|result| result.exit == Some(0));
             RunState::Ended { results, passed }
         })
-    }
-
-    fn command_spec(
-        &self,
-        errand: &Errand,
-        command: &str,
-        mounts: &[Mount],
-        tree: &std::path::Path,
-    ) -> Spec {
-        let mut spec = Spec::new(vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()]);
-        spec.env = [("PATH", SEARCH_PATH), ("HOME", HOME), ("LANG", "C.UTF-8"), ("CI", "true")]
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .chain(errand.environment.iter().cloned())
-            .collect();
-        spec.workdir = tree.to_owned();
-        spec.mounts = mounts.to_vec();
-        spec.network = if errand.network { Network::Host } else { Network::None };
-        spec
     }
 
     async fn one(
@@ -121,6 +121,28 @@ impl Runtime {
             millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }
+}
+
+fn command_spec(
+    errand: &Errand,
+    command: &str,
+    mounts: &[Mount],
+    tree: &std::path::Path,
+    fitting: &Fitting,
+) -> Spec {
+    let mut spec = Spec::new(vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()]);
+    let path = fitting.search_path.as_str();
+    spec.env = [("PATH", path), ("HOME", HOME), ("LANG", "C.UTF-8"), ("CI", "true")]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .chain(fitting.env.iter().cloned())
+        .chain(errand.environment.iter().cloned())
+        .collect();
+    spec.workdir = tree.to_owned();
+    spec.mounts = mounts.to_vec();
+    spec.egress = fitting.egress.clone();
+    spec.network = if errand.network { Network::Host } else { Network::None };
+    spec
 }
 
 /// Reads both streams to their end and waits for the command's.

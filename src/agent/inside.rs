@@ -3,11 +3,11 @@
 use std::{io, sync::Arc};
 
 use crate::{
-    sandbox::{HOME, Mount, Network, Running, Sandbox, Spec},
+    sandbox::{HOME, Mount, Network, Overlay, Running, Sandbox, Spec},
     workspace::{self, BoxFuture, Stream, Workspace},
 };
 
-use super::runtime::SEARCH_PATH;
+use super::toolchains::SEARCH_PATH;
 
 /// How much of a command's complaints is kept, in bytes.
 const COMPLAINT: u64 = 4096;
@@ -23,6 +23,7 @@ impl workspace::Inside for Inside {
             .to_vec();
         spec.workdir = workspace.tree.clone();
         spec.mounts = workspace.mounts().into_iter().map(mount).collect();
+        spec.overlays = overlays(workspace);
         spec.network = Network::None;
         Box::pin(async move {
             let mut running = self.0.start(spec).await.map_err(io::Error::other)?;
@@ -53,4 +54,11 @@ async fn end(mut running: Running) -> Result<(), String> {
 /// A workspace's mount as the sandbox takes it.
 pub(super) fn mount(mount: workspace::Mount) -> Mount {
     Mount { host: mount.host, inside: mount.inside, writable: mount.writable }
+}
+
+/// What a workspace's sandbox has to lay over what.
+pub(super) fn overlays(workspace: &Workspace) -> Vec<Overlay> {
+    let laid = workspace.overlay.clone().into_iter();
+    laid.map(|workspace::Overlay { lower, upper, work, at }| Overlay { lower, upper, work, at })
+        .collect()
 }

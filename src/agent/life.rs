@@ -3,8 +3,9 @@
 use secrecy::SecretString;
 
 use super::{
-    Rendered, Runtime, Wires,
+    Rendered, Runtime, Supplies, Wires,
     inside::Inside,
+    orders::Note,
     processes::Processes,
     prompt,
     session::{self, Patience},
@@ -38,12 +39,16 @@ pub struct Assignment {
     pub repository: RepositoryId,
     /// From which commit.
     pub base: Sha,
+    /// What it is given to build with.
+    pub supplies: Option<Supplies>,
     /// Its own token for the gateway.
     pub token: SecretString,
     /// How long it may take.
     pub patience: Patience,
     /// Whose name is on its commits.
     pub identity: Identity,
+    /// What each of its commits says it is of; empty where nobody asks.
+    pub trailers: Vec<String>,
 }
 
 /// How a life went.
@@ -102,9 +107,15 @@ impl Runtime {
         workspace: &Workspace,
         wires: &mut Wires,
     ) -> Result<Life, String> {
+        if !assignment.trailers.is_empty() {
+            let signed = self.workspaces.sign(workspace, &assignment.trailers);
+            signed.map_err(|error| error.to_string())?;
+        }
         let kind = by_name(&assignment.provider)
             .ok_or_else(|| format!("there is no provider {:?}", assignment.provider))?;
-        let processes = Processes::new(self, assignment, workspace)
+        let fitting = self.fit(assignment.supplies.as_ref(), workspace).await;
+        let fitting = fitting.map_err(|error| format!("what it builds with: {error}"))?;
+        let processes = Processes::new(self, assignment, workspace, &fitting)
             .map_err(|error| format!("the agent's folders: {error}"))?;
         let mut provider = kind.begin(processes.task());
         let judge = |value: &serde_json::Value| {
@@ -119,11 +130,12 @@ impl Runtime {
             &*self.quota_back,
         )
         .await?;
-        let head = match assignment.role {
-            Role::Coding => self.taken_in(assignment, workspace).await?,
-            Role::Starter | Role::Reviewer | Role::Deployer | Role::Verifier | Role::Auditor => {
-                None
-            }
+        if let Some(exit) = &fitting.exit {
+            let _ = wires.notes.send(Note::Fetched(exit.seen())).await;
+        }
+        let head = match assignment.role.writes() {
+            true => self.taken_in(assignment, workspace).await?,
+            false => None,
         };
         let session = processes.session(&provider.launch().session_file);
         Ok(Life { end: ended.end, outcome: ended.outcome, head, session, cost: ended.cost })
@@ -136,7 +148,7 @@ impl Runtime {
         workspace: &Workspace,
     ) -> Result<Option<Sha>, String> {
         let leftovers =
-            format!("Keep what was not committed\n\nLeft by agent {}.", assignment.agent);
+            format!("Keep what was not committed\n\n{}", assignment.trailers.join("\n"));
         let import = Import { commit_leftovers: Some(leftovers) };
         match self.workspaces.import(workspace, &Inside(self.sandbox.clone()), &import).await {
             Ok(imported) => Ok(Some(imported.head)),

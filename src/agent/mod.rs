@@ -3,9 +3,11 @@
 //! Joins the four seams: `workspace` (a quarantined worktree), `prompt` (what it is told), `provider`
 //! (which program it is) and `sandbox` (where it runs). It knows no database and no GitHub: what is
 //! worth keeping goes out as [`Note`]s, what it is told comes in as [`Order`]s. The pipeline calls
-//! [`Runtime::play`] for agents and [`Runtime::run_commands`] for a repository's own commands.
+//! [`Runtime::play`] for agents and [`Runtime::run_commands`] for a repository's own commands. What a
+//! repository needs to be built is its [`Ground`]; what a run is given of that are its [`Supplies`].
 
 mod commands;
+mod ground;
 mod inside;
 mod life;
 mod orders;
@@ -13,10 +15,15 @@ mod processes;
 pub mod prompt;
 mod runtime;
 mod session;
+mod supplies;
+mod toolchains;
 
 pub use commands::Errand;
+pub use ground::Ground;
 pub use life::{Assignment, Life};
 pub use orders::{Note, Order, Stream, Wires};
 pub use prompt::{Prompts, Rendered};
-pub use runtime::{Programs, Runtime, codex_package};
+pub use runtime::{Programs, Runtime, codex_package, try_layers};
 pub use session::Patience;
+pub use supplies::{Reach, Stock, Supplies};
+pub use toolchains::Toolchains;

@@ -1,6 +1,6 @@
 //! What passes between a running agent and the rest of Baton: notes out, orders in.
 
-use crate::model::{CancelledBy, Stop, TodoItem, TokenUsage, Untrusted};
+use crate::model::{CancelledBy, Fetch, Stop, TodoItem, TokenUsage, Untrusted};
 
 /// Which of the two streams a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +30,14 @@ pub enum Note {
     Doing(Untrusted),
     /// Its list of what is done and left.
     Todo(Vec<TodoItem>),
+    /// What it asked of hosts, all of it, at its end.
+    Fetched(Vec<Fetch>),
     /// Tokens that its program counted.
     Usage(TokenUsage),
 }
 
 /// Something that a running agent is told.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Order {
     /// To end.
     Stop {
@@ -45,7 +47,12 @@ pub enum Order {
         by: CancelledBy,
     },
     /// A further prompt for the live session.
-    Say(String),
+    Say {
+        /// The words.
+        text: String,
+        /// Told once the program was given them; dropped where it is on its way out.
+        given: tokio::sync::oneshot::Sender<()>,
+    },
 }
 
 /// The two ends that an agent holds.

@@ -9,9 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Runtime, life::Assignment, runtime::SEARCH_PATH};
+use super::{Runtime, inside, life::Assignment, supplies::Fitting};
 use crate::{
-    provider::{Command, Launch},
+    model::TOOLS_PATH,
+    provider::{Command, Launch, ToolServer},
     sandbox::{Mount, Network, Running, Spec},
     workspace::Workspace,
 };
@@ -19,15 +20,12 @@ use crate::{
 /// The largest session file that is kept.
 const MAX_SESSION: u64 = 64 << 20;
 
-/// Tools that change files. The worktree of a role with none of them is read-only, whatever its program
-/// would let it do: not every program can be told to read only.
-const CHANGING: [&str; 3] = ["Edit", "Write", "Bash"];
-
 /// Where and how the processes of one agent are started.
 pub struct Processes<'a> {
     runtime: &'a Runtime,
     assignment: &'a Assignment,
     workspace: &'a Workspace,
+    fitting: &'a Fitting,
     folders: Folders,
 }
 
@@ -44,6 +42,7 @@ impl<'a> Processes<'a> {
         runtime: &'a Runtime,
         assignment: &'a Assignment,
         workspace: &'a Workspace,
+        fitting: &'a Fitting,
     ) -> io::Result<Self> {
         let root = workspace.tree.with_file_name("agent");
         let folders = Folders {
@@ -55,12 +54,13 @@ impl<'a> Processes<'a> {
             fs::create_dir_all(folder)?;
         }
         runtime.give_away(&root)?;
-        Ok(Self { runtime, assignment, workspace, folders })
+        Ok(Self { runtime, assignment, workspace, fitting, folders })
     }
 
     /// What the provider has to know.
     pub(super) fn task(&self) -> Launch {
         let Assignment { rendered, agent, .. } = self.assignment;
+        let gateway_url = format!("http://127.0.0.1:{}", self.runtime.gateway(agent.0).port);
         Launch {
             role: self.assignment.role,
             model: self.assignment.model.clone(),
@@ -68,17 +68,28 @@ impl<'a> Processes<'a> {
             prompt: rendered.prompt.clone(),
             schema: Some(rendered.schema.clone()),
             tools: rendered.tools.clone(),
+            tool_server: self.tool_server(&gateway_url),
             session: self.assignment.session,
             resume: self.assignment.resume.is_some(),
-            gateway_url: format!("http://127.0.0.1:{}", self.runtime.gateway(agent.0).port),
+            gateway_url,
             token: self.assignment.token.clone(),
             workdir: self.workspace.tree.clone(),
             config_dir: self.folders.config.clone(),
             home: self.folders.home.clone(),
             scratch: self.folders.scratch.clone(),
-            search_path: SEARCH_PATH.to_owned(),
+            search_path: self.fitting.search_path.clone(),
             max_turns: Some(rendered.max_turns),
         }
+    }
+
+    /// Baton's tools are behind the gateway's socket, opened by the same token.
+    fn tool_server(&self, gateway_url: &str) -> Option<ToolServer> {
+        let tools = self.assignment.rendered.baton.clone();
+        (!tools.is_empty()).then(|| ToolServer {
+            url: format!("{gateway_url}{TOOLS_PATH}"),
+            token: self.assignment.token.clone(),
+            tools,
+        })
     }
 
     /// Starts the first process, with the session that was saved, if there is one.
@@ -123,31 +134,35 @@ impl<'a> Processes<'a> {
     }
 
     fn spec(&self, command: &Command) -> Result<Spec, String> {
-        let Folders { config, home, scratch } = &self.folders;
         let (mut argv, mut mounts) = self.runtime.program(&self.assignment.provider)?;
         argv.extend(command.arguments.iter().cloned());
-        let changes = self.changes();
-        mounts.extend(self.workspace.mounts().into_iter().map(|mount| {
-            let mount = super::inside::mount(mount);
-            Mount { writable: mount.writable && changes, ..mount }
-        }));
-        mounts.extend([config, home, scratch].map(|folder| Mount {
-            host: folder.clone(),
-            inside: folder.clone(),
-            writable: true,
-        }));
+        mounts.extend(self.mounts());
         let mut spec = Spec::new(argv);
-        spec.env = command.environment.clone();
+        spec.env = command.environment.iter().chain(&self.fitting.env).cloned().collect();
+        spec.egress = self.fitting.egress.clone();
         spec.workdir = self.workspace.tree.clone();
         spec.mounts = mounts;
+        spec.overlays = inside::overlays(self.workspace);
         spec.gateway = Some(self.runtime.gateway(self.assignment.agent.0));
         spec.network = Network::None;
         Ok(spec)
     }
 
-    /// Whether the role may change its worktree.
-    fn changes(&self) -> bool {
-        self.assignment.rendered.tools.iter().any(|tool| CHANGING.contains(&tool.as_str()))
+    /// What the agent sees besides its program. The worktree of a role that reads only is read-only,
+    /// whatever its program would let it do: not every program can be told to read only.
+    fn mounts(&self) -> impl Iterator<Item = Mount> {
+        let writes = self.assignment.role.writes();
+        let workspace = self.workspace.mounts().into_iter().map(move |mount| {
+            let mount = inside::mount(mount);
+            Mount { writable: mount.writable && writes, ..mount }
+        });
+        let Folders { config, home, scratch } = &self.folders;
+        let own = [config, home, scratch].map(|folder| Mount {
+            host: folder.clone(),
+            inside: folder.clone(),
+            writable: true,
+        });
+        workspace.chain(own).chain(self.fitting.mounts.iter().cloned())
     }
 
     /// What the session's file holds by now, given where it is in the config folder.

@@ -9,8 +9,10 @@ mod context;
 mod follow_up;
 mod frame;
 mod judge;
+mod request;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,10 +22,11 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::model::{Agent, CommandRun, Role, Situation};
+use crate::model::{Agent, CommandRun, Role, Situation, Tool};
 
-pub use follow_up::message_text;
+pub use follow_up::{letter_text, message_text};
 pub use judge::{repair_prompt, validate};
+pub use request::Request;
 
 /// Parts the system words from the first message in a prompt file.
 const DIVIDER: &str = "\n===\n";
@@ -68,6 +71,8 @@ pub enum PromptError {
 pub struct RolePrompt {
     /// The tools it may use, by the names of Claude Code.
     pub tools: Vec<String>,
+    /// The tools of Baton's own that it may call.
+    pub baton: Vec<Tool>,
     /// Minutes in all.
     pub minutes: u32,
     /// Minutes without a word before it counts as hung.
@@ -89,6 +94,8 @@ pub struct RolePrompt {
 #[serde(deny_unknown_fields)]
 struct Front {
     tools: Vec<String>,
+    #[serde(default)]
+    baton: Vec<Tool>,
     minutes: u32,
     silence_minutes: u32,
     max_turns: u32,
@@ -107,6 +114,8 @@ pub struct Extra {
     pub frame: String,
     /// Whether the session that the agent goes on with is there: it gets the news only.
     pub resumed: bool,
+    /// Names of what earlier agents left for this one.
+    pub left: Vec<String>,
     /// What the commands on the deployed program brought, for the verifier.
     pub evidence: Option<CommandRun>,
 }
@@ -122,6 +131,8 @@ pub struct Rendered {
     pub schema: serde_json::Value,
     /// The tools it may use.
     pub tools: Vec<String>,
+    /// The tools of Baton's own that it may call.
+    pub baton: Vec<Tool>,
     /// Minutes in all: the policy's, else the file's.
     pub minutes: u32,
     /// Minutes without a word before it counts as hung.
@@ -193,26 +204,54 @@ impl Prompts {
         let context = context::Context::new(situation, agent, extra, &frame, &news);
         let context = Value::from(Serde(context));
         let system = environment.render_str(&words.system, &context).map_err(template)?;
+        let system = format!("{system}{}", tools::words(&words.baton, &extra.left));
         let prompt = if extra.resumed {
             follow_up::next_message(&news)
         } else {
             environment.render_str(&words.first, &context).map_err(template)?
         };
         let policy = situation.policy.roles.get(&role);
-        Ok(Rendered {
-            system,
-            prompt,
-            schema: words.schema.clone(),
-            tools: words.tools.clone(),
-            minutes: policy.and_then(|policy| policy.minutes).unwrap_or(words.minutes),
-            silence_minutes: words.silence_minutes,
-            max_turns: words.max_turns,
-            hash: words.hash.clone(),
-        })
+        let minutes = policy.and_then(|policy| policy.minutes).unwrap_or(words.minutes);
+        Ok(Rendered { minutes, ..words.rendered(system, prompt) })
+    }
+
+    /// Fills the prompt of a role that carries out a request.
+    ///
+    /// # Errors
+    /// When the delimiter is too short, or the role's template names what only a task has.
+    pub fn render_request(
+        &self,
+        role: Role,
+        request: &Request<'_>,
+        frame: &str,
+    ) -> Result<Rendered, PromptError> {
+        let frame = frame::Frame::new(frame).ok_or(PromptError::Frame)?;
+        let template = |source| PromptError::Template { role: role.name(), source };
+        let environment = environment(&frame);
+        let context = Value::from(Serde(request::Context::new(request, &frame)));
+        let words = self.role(role);
+        let system = environment.render_str(&words.system, &context).map_err(template)?;
+        let prompt = environment.render_str(&words.first, &context).map_err(template)?;
+        Ok(words.rendered(system, prompt))
     }
 }
 
 impl RolePrompt {
+    /// The file's own limits around words that were filled.
+    fn rendered(&self, system: String, prompt: String) -> Rendered {
+        Rendered {
+            system,
+            prompt,
+            schema: self.schema.clone(),
+            tools: self.tools.clone(),
+            baton: self.baton.clone(),
+            minutes: self.minutes,
+            silence_minutes: self.silence_minutes,
+            max_turns: self.max_turns,
+            hash: self.hash.clone(),
+        }
+    }
+
     /// Reads a prompt file: front matter between `---` lines, system words, `===`, first message.
     fn parse(role: Role, text: &str) -> Result<Self, PromptError> {
         let form = |problem: String| PromptError::Form { role: role.name(), problem };
@@ -226,7 +265,7 @@ impl RolePrompt {
         let (system, first) = body
             .split_once(DIVIDER)
             .ok_or_else(|| form("no line === parts system words and first message".into()))?;
-        let role_line = format!("Role: {}\n", role_verb(role));
+        let role_line = format!("Role: {}\n", role.verb());
         if !system.starts_with(&role_line) {
             return Err(form(format!("its words do not begin with {:?}", role_line.trim_end())));
         }
@@ -234,6 +273,7 @@ impl RolePrompt {
             .map_err(|error| form(format!("its schema is no JSON Schema: {error}")))?;
         Ok(Self {
             tools: front.tools,
+            baton: front.baton,
             minutes: front.minutes,
             silence_minutes: front.silence_minutes,
             max_turns: front.max_turns,
@@ -264,14 +304,9 @@ fn embedded(role: Role) -> &'static str {
         Role::Deployer => include_str!("../../prompts/deployer.md"),
         Role::Verifier => include_str!("../../prompts/verifier.md"),
         Role::Auditor => include_str!("../../prompts/auditor.md"),
+        Role::Generic => include_str!("../../prompts/generic.md"),
+        Role::Refactor => include_str!("../../prompts/refactor.md"),
+        Role::TestGeneration => include_str!("../../prompts/test-generation.md"),
+        Role::Analysis => include_str!("../../prompts/analysis.md"),
     }
-}
-
-/// The verb that people see for what a role does.
-fn role_verb(role: Role) -> &'static str {
-    crate::model::StageKey::ALL
-        .into_iter()
-        .find(|stage| stage.role() == role)
-        .map(crate::model::StageKey::name)
-        .expect("every role plays a stage")
 }

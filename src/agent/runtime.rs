@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use super::{Toolchains, inside::Inside};
 use crate::{
+    egress::Exits,
     model::Timestamp,
     sandbox::{Gateway, Kind, Mount, Owner, Sandbox, own},
     workspace::{WorkspaceKey, Workspaces},
@@ -17,6 +19,10 @@ pub struct Runtime {
     /// Mirrors and worktrees.
     pub workspaces: Workspaces,
     pub(super) programs: Programs,
+    /// Tools of the machine that every sandbox sees.
+    pub(super) tools: Toolchains,
+    /// The ways out of set-ups.
+    pub(super) exits: Exits,
     /// The gateway's socket on this machine.
     pub(super) gateway: PathBuf,
     /// The account that agents run as, when it is not Baton's own.
@@ -39,16 +45,18 @@ pub struct Programs {
     pub codex: Option<PathBuf>,
     /// The program of the `command` provider, with its arguments; files among them are shown inside.
     pub command: Vec<String>,
+    /// What else of the machine agents and commands may use.
+    pub tools: Toolchains,
 }
 
-/// Where programs are found inside.
-pub(super) const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Where the `claude` program is inside.
 const CLAUDE: &str = "/baton/claude";
 /// Where the `codex` program is inside, or its package.
 const CODEX: &str = "/baton/codex";
 /// The gateway's port inside a network of one's own.
 const PORT: u16 = 4000;
+/// The egress proxy's port there.
+pub(super) const EGRESS_PORT: u16 = 4001;
 
 impl Runtime {
     /// Takes the parts together. Nothing starts before [`Runtime::test`] has passed.
@@ -62,14 +70,30 @@ impl Runtime {
         quota_back: Box<QuotaBack>,
     ) -> Self {
         let remedy = RwLock::new(Some("the sandbox has not been tested yet".to_owned()));
-        Self { sandbox, workspaces, programs, gateway, owner, quota_back, remedy }
+        let tools = programs.tools.clone();
+        let exits = Exits::new(workspaces.egress_folder());
+        Self { sandbox, workspaces, programs, tools, exits, gateway, owner, quota_back, remedy }
     }
 
     /// Looks whether the sandbox holds. Until it does, no agent starts.
     pub async fn test(&self) -> Option<String> {
         let found = self.sandbox.self_test().await.err().map(|error| error.to_string());
         *self.remedy.write().unwrap_or_else(PoisonError::into_inner) = found.clone();
+        if found.is_none()
+            && let Err(reason) = self.try_layers().await
+        {
+            tracing::warn!(%reason, "every workspace is checked out in full: no overlay can be mounted");
+        }
         found
+    }
+
+    /// Looks whether workspaces can be laid over shared checkouts; until it has, they are checked out
+    /// one by one.
+    ///
+    /// # Errors
+    /// With the reason why they cannot.
+    pub async fn try_layers(&self) -> Result<(), String> {
+        try_layers(&self.sandbox, &self.workspaces).await
     }
 
     /// Why nothing may start, if so: the outcome of the last test.
@@ -82,6 +106,14 @@ impl Runtime {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.sandbox.kind()
+    }
+
+    /// Takes away the sockets of set-ups that a Baton before this one died over. Call it once at start.
+    ///
+    /// # Errors
+    /// When their folder cannot be deleted.
+    pub fn clear_exits(&self) -> std::io::Result<()> {
+        self.exits.clear()
     }
 
     /// Takes a workspace away; what cannot be deleted is told and left to the next sweep.
@@ -180,6 +212,14 @@ impl Runtime {
 pub fn codex_package(program: &Path) -> Option<&Path> {
     let package = program.parent()?.parent()?;
     package.join("codex-package.json").is_file().then_some(package)
+}
+
+/// Looks whether a sandbox can lay workspaces over shared checkouts.
+///
+/// # Errors
+/// With the reason why it cannot.
+pub async fn try_layers(sandbox: &Arc<dyn Sandbox>, workspaces: &Workspaces) -> Result<(), String> {
+    workspaces.try_layers(&Inside(Arc::clone(sandbox))).await
 }
 
 /// The files among a command's words, shown at the same place.

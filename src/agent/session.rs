@@ -6,6 +6,7 @@ use std::{io, time::Duration};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    sync::oneshot,
     time::{Instant, sleep_until},
 };
 
@@ -83,6 +84,7 @@ pub async fn play(
         stopping: None,
         cost: None,
         stderr_tail: String::new(),
+        giving: Vec::new(),
     };
     let mut running = processes.first(&session.provider.launch()).await?;
     loop {
@@ -114,6 +116,8 @@ struct Session<'a> {
     stopping: Option<CancelledBy>,
     cost: Option<Micros>,
     stderr_tail: String,
+    /// Who wants to know that the program was given what they said.
+    giving: Vec<oneshot::Sender<()>>,
 }
 
 impl Session<'_> {
@@ -125,7 +129,7 @@ impl Session<'_> {
         self.silence = Instant::now() + self.patience.silence;
         self.stderr_tail.clear();
         let opening = self.provider.opening();
-        self.send(opening).await;
+        self.give(opening).await;
         if self.provider.talk() == Talk::OnePrompt {
             self.stdin = None;
         }
@@ -169,7 +173,11 @@ impl Session<'_> {
 
     async fn obey(&mut self, order: Order, running: &Running) {
         match order {
-            Order::Say(text) => self.hand_in(&text).await,
+            Order::Say { .. } if self.is_leaving() => {}
+            Order::Say { text, given } => {
+                self.giving.push(given);
+                self.hand_in(&text).await;
+            }
             Order::Stop { stop: Stop::Interrupt, by } => {
                 if self.stopping.is_none() {
                     self.stopping = Some(by);
@@ -190,7 +198,30 @@ impl Session<'_> {
         let lines = self.provider.follow_up(text);
         if self.provider.talk() == Talk::Live {
             self.closing = None;
-            self.send(lines).await;
+            self.give(lines).await;
+        }
+    }
+
+    /// Whether it is on its way out and cannot be told any more: its input is closed, or there is no
+    /// further process to tell.
+    fn is_leaving(&self) -> bool {
+        match self.provider.talk() {
+            Talk::Live => self.stdin.is_none(),
+            Talk::OnePrompt => {
+                let failed = self.verdict.as_ref().is_some_and(|(end, _)| *end != End::Succeeded);
+                failed || self.stopping.is_some()
+            }
+        }
+    }
+
+    /// Hands the program prompts, and tells whoever waits for that.
+    async fn give(&mut self, lines: Vec<String>) {
+        self.send(lines).await;
+        for given in self.giving.drain(..) {
+            if self.stdin.is_some() {
+                // Whoever gave the order has gone: it was heard all the same.
+                let _ = given.send(());
+            }
         }
     }
 
@@ -260,10 +291,19 @@ impl Session<'_> {
                 let doing = Untrusted(format!("waits for the model API ({answer}, try {attempt})"));
                 note(wires, Note::Doing(doing)).await;
             }
-            AgentEvent::Started { .. }
-            | AgentEvent::ToolResult { .. }
-            | AgentEvent::Denied { .. } => {}
+            AgentEvent::Started { broken_tools, .. } => self.started(&broken_tools),
+            AgentEvent::ToolResult { .. } | AgentEvent::Denied { .. } => {}
             AgentEvent::Finished { result, .. } => self.finished(result).await,
+        }
+    }
+
+    /// A broken tool server does not fail the run by itself: the agent is ended at once.
+    fn started(&mut self, broken_tools: &[String]) {
+        if !broken_tools.is_empty() {
+            let which = format!("no connection to {}", broken_tools.join(", "));
+            self.verdict = Some((End::Failed(FailKind::Tools(which)), None));
+            self.stdin = None;
+            self.closing = Some(Instant::now());
         }
     }
 

@@ -8,9 +8,11 @@
 //! - `tend`    – what the replicas of one database tell each other now and then
 //! - `admin`   – health, readiness and metrics for the operator
 //! - `checks`  – what `baton doctor` looks at
+//! - `local`   – agents for somebody at the command line, without a server
 
 mod admin;
 pub mod checks;
+pub mod local;
 mod metrics;
 mod parts;
 mod place;

@@ -17,9 +17,9 @@ use super::{
     programs::{installed_claude, installed_codex, reachable, reachable_package},
 };
 use crate::{
-    agent::{Programs, Prompts, Runtime},
+    agent::{Programs, Prompts, Runtime, Toolchains},
     clock::Clock,
-    config::{Config, SandboxChoice, Upstream},
+    config::{Agents, Config, SandboxChoice, Upstream},
     db,
     event::Identity,
     gateway::{self, Api, Credential, DatabaseAgents, Gateway, Price, Prices},
@@ -29,6 +29,7 @@ use crate::{
     pipeline::{DeployGrant, Parts, Settings},
     queue::Wakes,
     sandbox::{Bubblewrap, Host, Owner, Sandbox},
+    tools::{self, Tools},
     workspace::{Account, Workspaces},
 };
 
@@ -56,27 +57,39 @@ pub(super) async fn build(
     if limits.accounts.is_empty() {
         limits.accounts.push(app.owner_login.clone());
     }
-    let gateway = gateway(config, clock, pool, &data, &limits)?;
+    let secrets = secrets(config);
+    let redactor = Redactor::new(secrets.iter().map(secrecy::ExposeSecret::expose_secret));
+    let wakes = Wakes::new();
+    let redact = redactor.clone();
+    let tools = tools::router(Tools {
+        pool: pool.clone(),
+        clock: clock.clone(),
+        wakes: wakes.clone(),
+        redact: Arc::new(move |text: &str| redact.redact(text)),
+    });
+    let books = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone(), clock.clone()));
+    let settings = gateway_settings(&config.agents, &data);
+    let gateway = Gateway::start_beside(settings, books, clock.clone(), tools)?;
     let bridge = match &options.bridge {
         Some(bridge) => bridge.clone(),
         None => std::env::current_exe()?,
     };
-    let runtime = runtime(config, &bridge, &data, &gateway)?;
+    let shown = toolchains(&config.sandbox.tools);
+    let runtime = runtime(&config.agents, shown, &bridge, &data, &gateway)?;
     let kind = runtime.kind().name().to_owned();
     let node = db::nodes::upsert(pool, &node_name(&data), &[kind], clock.now()).await?;
-    let secrets = secrets(config);
     let settings = Settings {
         name: config.name.clone(),
         provider: config.agents.provider.clone(),
         model: config.agents.model.clone(),
         limits,
+        keep: config.keep,
         grants: config.grants.iter().map(grant).collect(),
         secrets: secrets.clone(),
         node,
         salt: db::server::salt(pool).await?,
         minute: options.minute,
     };
-    let redactor = Redactor::new(secrets.iter().map(secrecy::ExposeSecret::expose_secret));
     let lines = Arc::new(DatabaseLines(pool.clone()));
     let parts = Parts {
         pool: pool.clone(),
@@ -86,7 +99,7 @@ pub(super) async fn build(
         runtime,
         prompts: Prompts::embedded()?,
         logs: Logs::start(lines, redactor, clock.clone(), LogSettings::default()),
-        wakes: Wakes::new(),
+        wakes,
         shutting_down,
         settings,
     };
@@ -109,14 +122,9 @@ pub(super) fn github(config: &Config, clock: &Clock) -> anyhow::Result<github::A
     Ok(github::App::new(settings, clock.clone())?)
 }
 
-fn gateway(
-    config: &Config,
-    clock: &Clock,
-    pool: &PgPool,
-    data: &Path,
-    limits: &crate::model::Limits,
-) -> anyhow::Result<Gateway> {
-    let prices = config.agents.prices.iter().map(|(model, price)| {
+/// How the gateway is to be run; its socket lies in the data folder.
+pub(super) fn gateway_settings(agents: &Agents, data: &Path) -> gateway::Settings {
+    let prices = agents.prices.iter().map(|(model, price)| {
         let price = Price {
             input: price.input,
             output: price.output,
@@ -126,16 +134,14 @@ fn gateway(
         };
         (model.clone(), price)
     });
-    let settings = gateway::Settings {
+    gateway::Settings {
         socket: data.join("gateway.sock"),
         mode: 0o666,
-        anthropic: api(&config.agents.upstream, Credential::ApiKey),
-        openai: api(&config.agents.openai, Credential::Bearer),
+        anthropic: api(&agents.upstream, Credential::ApiKey),
+        openai: api(&agents.openai, Credential::Bearer),
         prices: Prices::new(prices.collect()),
         proxy: std::env::var("HTTPS_PROXY").ok().filter(|proxy| !proxy.is_empty()),
-    };
-    let agents = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone(), clock.clone()));
-    Ok(Gateway::start(settings, agents, clock.clone())?)
+    }
 }
 
 /// Where an API is, if there is a credential for it; `key` says how it wants a key.
@@ -147,13 +153,13 @@ fn api(upstream: &Upstream, key: impl FnOnce(SecretString) -> Credential) -> Opt
 
 /// The sandbox of the configured kind; nothing is started in it yet.
 pub(super) fn sandbox(
-    config: &Config,
+    agents: &Agents,
     bridge: &Path,
     data: &Path,
 ) -> anyhow::Result<Arc<dyn Sandbox>> {
     let owner = Owner::default();
     let bridge = reachable(bridge, data)?;
-    Ok(match config.agents.sandbox {
+    Ok(match agents.sandbox {
         SandboxChoice::Bubblewrap => Arc::new(Bubblewrap::new(crate::sandbox::Settings {
             program: PathBuf::from("bwrap"),
             bridge,
@@ -165,23 +171,32 @@ pub(super) fn sandbox(
     })
 }
 
-fn runtime(
-    config: &Config,
+/// Mirrors and worktrees, given to the account that sandboxes have.
+pub(super) fn workspaces(data: &Path) -> std::io::Result<Workspaces> {
+    let Owner { uid, gid } = Owner::default();
+    let account = rustix::process::geteuid().is_root().then_some(Account { uid, gid });
+    Workspaces::new(crate::workspace::Settings::new(data.to_owned(), account))
+}
+
+/// Where and how agents run; nothing is started yet.
+pub(super) fn runtime(
+    agents: &Agents,
+    tools: Toolchains,
     bridge: &Path,
     data: &Path,
     gateway: &Gateway,
 ) -> anyhow::Result<Runtime> {
     let is_root = rustix::process::geteuid().is_root();
     let owner = Owner::default();
-    let sandbox = sandbox(config, bridge, data)?;
-    let account = is_root.then_some(Account { uid: owner.uid, gid: owner.gid });
-    let workspaces = Workspaces::new(crate::workspace::Settings::new(data.to_owned(), account))?;
-    let claude = config.agents.claude.clone().or_else(installed_claude);
-    let codex = config.agents.codex.clone().or_else(installed_codex);
+    let sandbox = sandbox(agents, bridge, data)?;
+    let workspaces = workspaces(data)?;
+    let claude = agents.claude.clone().or_else(installed_claude);
+    let codex = agents.codex.clone().or_else(installed_codex);
     let programs = Programs {
         claude: claude.map(|path| reachable(&path, data)).transpose()?,
         codex: codex.map(|path| reachable_package(&path, data)).transpose()?,
-        command: config.agents.command.clone(),
+        command: agents.command.clone(),
+        tools,
     };
     Ok(Runtime::new(
         sandbox,
@@ -191,6 +206,18 @@ fn runtime(
         is_root.then_some(owner),
         Box::new(gateway.quota_back()),
     ))
+}
+
+/// The folders of tools that can be shown; the others are told, and not shown.
+fn toolchains(folders: &[PathBuf]) -> Toolchains {
+    let shown = folders.iter().filter(|folder| {
+        let obstacle = Toolchains::obstacle(folder);
+        if let Some(obstacle) = &obstacle {
+            tracing::error!(%obstacle, "a folder of tools is not shown to sandboxes");
+        }
+        obstacle.is_none()
+    });
+    Toolchains::new(shown.cloned().collect())
 }
 
 fn grant(grant: &crate::config::Grant) -> DeployGrant {

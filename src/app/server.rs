@@ -82,6 +82,7 @@ impl Server {
         let stopping = Stopping::default();
         let (parts, gateway) =
             parts::build(&config, &options, &pool, stopping.work.clone()).await?;
+        parts.runtime.clear_exits()?;
         if let Some(remedy) = parts.runtime.test().await {
             tracing::error!(%remedy, "no agent will start: the sandbox does not pass its self-test");
         }

@@ -62,6 +62,7 @@ impl Opened {
     }
 }
 
-fn environment() -> BTreeMap<String, String> {
+/// The process's own.
+pub(super) fn environment() -> BTreeMap<String, String> {
     std::env::vars().collect()
 }

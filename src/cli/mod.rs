@@ -5,11 +5,13 @@ mod costs;
 mod database;
 pub mod demo;
 mod doctor;
+pub mod layers;
 mod logs;
 mod migrate;
 mod output;
 mod pause;
 mod requeue;
+mod run;
 mod serve;
 mod settings;
 mod stop;
@@ -59,6 +61,8 @@ enum Subcommands {
     Stop(stop::Stop),
     /// Shows what was spent
     Costs(costs::Costs),
+    /// Carries out requests in a git repository on this machine, without GitHub
+    Run(run::Run),
 }
 
 /// Runs what the arguments ask for and gives the process's exit code.
@@ -78,6 +82,7 @@ pub async fn run(arguments: Arguments) -> u8 {
         Subcommands::Requeue(requeue) => requeue.run(&at).await,
         Subcommands::Stop(stop) => stop.run(&at).await,
         Subcommands::Costs(costs) => costs.run(&at).await,
+        Subcommands::Run(run) => run.run(&at).await,
     };
     match done {
         Ok(code) => code,

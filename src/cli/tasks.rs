@@ -21,15 +21,10 @@ impl Tasks {
         let opened = at.open().await?;
         let lines = overview::list_tasks(&opened.pool, self.all, LIMIT).await?;
         output::rows(at.json, &lines, |line| {
-            let at_work = if line.at_work.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", line.at_work)
-            };
             format!(
-                "{:>5}  {:<9}{at_work}  {}#{}  {}  {}",
+                "{:>5}  {:<25}  {}#{}  {}  {}",
                 line.id,
-                line.state,
+                output::state(line),
                 line.repository,
                 line.number,
                 Micros(line.spent_micros),

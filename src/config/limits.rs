@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Source;
-use crate::model::{Limits, Micros};
+use crate::model::{EgressRule, HostRule, Limits, Micros, Preset};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +15,7 @@ struct File {
     agents: Option<u32>,
     agents_per_repository: Option<u32>,
     open_pulls_per_repository: Option<u32>,
+    egress: Option<Vec<String>>,
 }
 
 pub(super) fn read(source: &mut Source) -> Limits {
@@ -32,7 +33,7 @@ pub(super) fn read(source: &mut Source) -> Limits {
         }
         None => default,
     };
-    Limits {
+    let limits = Limits {
         task: money("max_usd_per_task", file.max_usd_per_task, default.task),
         repository_day: money(
             "max_usd_per_repository_and_day",
@@ -44,5 +45,36 @@ pub(super) fn read(source: &mut Source) -> Limits {
         repository_agents: file.agents_per_repository.unwrap_or(default.repository_agents),
         open_pulls: file.open_pulls_per_repository.unwrap_or(default.open_pulls),
         accounts: file.accounts.unwrap_or_default(),
+        egress: default.egress,
+    };
+    match file.egress {
+        Some(entries) => Limits { egress: egress(source, &entries), ..limits },
+        None => limits,
     }
+}
+
+/// Hosts that a set-up may reach at most: names of presets, hosts, and hosts with their address.
+fn egress(source: &mut Source, entries: &[String]) -> Vec<EgressRule> {
+    let mut rules = Vec::new();
+    for entry in entries {
+        match (Preset::by_name(entry), rule(entry)) {
+            (Some(preset), _) => rules.extend(EgressRule::of_preset(preset)),
+            (None, Ok(rule)) => rules.push(rule),
+            (None, Err(wrong)) => source.mistake("egress in [limits]", wrong),
+        }
+    }
+    rules
+}
+
+/// `HOST`, or `HOST=ADDRESS`.
+fn rule(entry: &str) -> Result<EgressRule, String> {
+    let (host, address) = match entry.split_once('=') {
+        Some((host, address)) => (host, Some(address)),
+        None => (entry, None),
+    };
+    let host = HostRule::new(host.trim()).map_err(|error| error.to_string())?;
+    let parse = |text: &str| {
+        text.trim().parse().map_err(|_| format!("{text:?} in {entry:?} is no IP address"))
+    };
+    Ok(EgressRule { host, address: address.map(parse).transpose()? })
 }

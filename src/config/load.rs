@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Agents, GitHub, Grant, Listen, Mistakes, Source, deploy, limits};
-use crate::model::Limits;
+use super::{Agents, GitHub, Grant, Listen, Mistakes, SandboxTools, Source, deploy, keep, limits};
+use crate::model::{Keep, Limits};
 
 /// Everything that the operator sets.
 #[derive(Debug, Clone)]
@@ -20,8 +20,12 @@ pub struct Config {
     pub listen: Listen,
     /// Running agents.
     pub agents: Agents,
+    /// What sandboxes see of the machine.
+    pub sandbox: SandboxTools,
     /// What no repository can raise.
     pub limits: Limits,
+    /// How much is kept on the disk.
+    pub keep: Keep,
     /// Who may deploy where.
     pub grants: Vec<Grant>,
 }
@@ -47,11 +51,38 @@ impl Config {
             github: GitHub::read(&mut source),
             listen: Listen::read(&mut source),
             agents: Agents::read(&mut source),
+            sandbox: SandboxTools::read(&mut source),
             limits: limits::read(&mut source),
+            keep: keep::read(&mut source),
             grants: deploy::read(&mut source),
         };
         source.finish()?;
         Ok(config)
+    }
+}
+
+/// What agents need that work for somebody at the command line: no App, no database.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// Running agents.
+    pub agents: Agents,
+    /// What they may cost.
+    pub limits: Limits,
+}
+
+impl Local {
+    /// Reads just this from the environment over the text of `baton.toml`.
+    ///
+    /// # Errors
+    /// With every mistake in these sections at once.
+    pub fn read(
+        environment: BTreeMap<String, String>,
+        file: Option<&str>,
+    ) -> Result<Self, Mistakes> {
+        let mut source = Source::new(environment, file);
+        let local = Self { agents: Agents::read(&mut source), limits: limits::read(&mut source) };
+        source.so_far()?;
+        Ok(local)
     }
 }
 
@@ -110,6 +141,21 @@ mod tests {
             "colour in baton.toml",
         ] {
             assert!(names.contains(&name), "{name} is not in {names:?}");
+        }
+    }
+
+    #[test]
+    fn the_servers_list_of_hosts_holds_presets_names_and_names_with_their_address() {
+        let file = "[limits]\negress = [\"node\", \"a.test\", \"corp.test:81=10.0.0.5\"]\n";
+        let config = Config::read(complete(), Some(file)).unwrap();
+        let said = |rule: &crate::model::EgressRule| format!("{} {:?}", rule.host, rule.address);
+        let said: Vec<String> = config.limits.egress.iter().map(said).collect();
+        assert_eq!(said, ["registry.npmjs.org None", "a.test None", "corp.test:81 Some(10.0.0.5)"]);
+        for wrong in ["https://a.test", "a.test=b.test", "10.0.0.0/8", ""] {
+            let file = format!("[limits]\negress = [\"{wrong}\"]\n[sandbox]\ntools = [\"bin\"]\n");
+            let error = Config::read(complete(), Some(&file)).map(drop).unwrap_err().to_string();
+            assert!(error.contains("egress in [limits]"), "{wrong}: {error}");
+            assert!(error.contains("tools in [sandbox]"), "{error}");
         }
     }
 

@@ -7,14 +7,17 @@ mod agents;
 mod deploy;
 mod files;
 mod github;
+mod keep;
 mod limits;
 mod listen;
 mod load;
+mod sandbox;
 mod source;
 
 pub use agents::{Agents, Price, SandboxChoice, Upstream};
 pub use deploy::Grant;
 pub use github::GitHub;
 pub use listen::Listen;
-pub use load::Config;
+pub use load::{Config, Local};
+pub use sandbox::SandboxTools;
 pub use source::{Mistake, Mistakes, Source};

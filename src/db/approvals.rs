@@ -3,9 +3,9 @@
 use sqlx::PgExecutor;
 
 use super::{DbError, decode};
-use crate::model::{Approval, EventId, PlanHash, TaskId, Timestamp};
+use crate::model::{Approval, Approved, EventId, PlanHash, Sha, TaskId, Timestamp};
 
-/// Keeps an approval; a second one of the same person for the same plan changes nothing.
+/// Keeps an approval; a second one of the same person for the same thing changes nothing.
 ///
 /// # Errors
 /// When the database is away.
@@ -15,12 +15,17 @@ pub async fn insert(
     approval: &Approval,
     event: Option<EventId>,
 ) -> Result<(), DbError> {
+    let (plan, sha) = match &approval.of {
+        Approved::Plan(plan) => (Some(plan.as_str()), None),
+        Approved::Push(sha) => (None, Some(sha.as_str())),
+    };
     sqlx::query!(
-        "INSERT INTO approvals (task_id, plan, actor_id, actor, permission, event_id, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (task_id, plan, actor_id) WHERE died_at IS NULL DO NOTHING",
+        "INSERT INTO approvals (task_id, plan, sha, actor_id, actor, permission, event_id, at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT DO NOTHING",
         task.0,
-        approval.plan.as_str(),
+        plan,
+        sha,
         approval.actor.id.0,
         decode::write(&approval.actor),
         decode::write_name(&approval.permission),
@@ -51,6 +56,28 @@ pub async fn kill_all(
     Ok(result.rows_affected())
 }
 
+/// Ends the approvals to push any other commit than this: the head has changed.
+///
+/// # Errors
+/// When the database is away.
+pub async fn kill_pushes_but(
+    executor: impl PgExecutor<'_>,
+    task: TaskId,
+    head: Option<&Sha>,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let result = sqlx::query!(
+        "UPDATE approvals SET died_at = $3
+         WHERE task_id = $1 AND died_at IS NULL AND sha IS DISTINCT FROM $2 AND sha IS NOT NULL",
+        task.0,
+        head.map(Sha::as_str),
+        now,
+    )
+    .execute(executor)
+    .await?;
+    Ok(result.rows_affected())
+}
+
 /// Lists the approvals of a task that still hold, oldest first.
 ///
 /// # Errors
@@ -60,7 +87,7 @@ pub async fn list_alive(
     task: TaskId,
 ) -> Result<Vec<Approval>, DbError> {
     let rows = sqlx::query!(
-        "SELECT plan, actor, permission, at FROM approvals
+        "SELECT plan, sha, actor, permission, at FROM approvals
          WHERE task_id = $1 AND died_at IS NULL ORDER BY id",
         task.0,
     );
@@ -69,7 +96,16 @@ pub async fn list_alive(
         .into_iter()
         .map(|row| {
             Ok(Approval {
-                plan: decode::text("plan hash", row.plan, PlanHash::new)?,
+                of: match (row.plan, row.sha) {
+                    (Some(plan), _) => {
+                        Approved::Plan(decode::text("plan hash", plan, PlanHash::new)?)
+                    }
+                    (None, sha) => Approved::Push(decode::text(
+                        "approved commit",
+                        sha.unwrap_or_default(),
+                        Sha::new,
+                    )?),
+                },
                 actor: decode::read("approver", row.actor)?,
                 permission: decode::read_name("permission", row.permission)?,
                 at: row.at,

@@ -139,3 +139,27 @@ pub async fn list_pending(executor: impl PgExecutor<'_>) -> Result<Vec<CommandRu
     let ids = sqlx::query_scalar!("SELECT id FROM command_runs WHERE ended_at IS NULL ORDER BY id");
     Ok(ids.fetch_all(executor).await?.into_iter().map(CommandRunId).collect())
 }
+
+/// Ends the set-ups of a stage that a Baton died over. Gives how many.
+///
+/// # Errors
+/// When the database is away.
+pub async fn end_lost_setups(
+    executor: impl PgExecutor<'_>,
+    task: TaskId,
+    stage: StageKey,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let lost = RunState::Broken { reason: "Baton was ended under it".to_owned() };
+    let result = sqlx::query!(
+        "UPDATE command_runs SET state = 'broken', state_data = $3, ended_at = $4
+         WHERE task_id = $1 AND stage = $2 AND kind = 'setup' AND ended_at IS NULL",
+        task.0,
+        stage.name(),
+        decode::write(&lost),
+        now,
+    )
+    .execute(executor)
+    .await?;
+    Ok(result.rows_affected())
+}

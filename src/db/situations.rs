@@ -3,12 +3,12 @@
 use sqlx::PgConnection;
 
 use super::{
-    DbError, agents, approvals, command_runs, deployments, findings, plans, reports, repositories,
-    stages, tasks,
+    DbError, agents, approvals, command_runs, deployments, fetches, findings, plans, questions,
+    reports, repositories, stages, tasks,
 };
 use crate::model::{
-    Agent, Approval, CommandRun, CommentId, Deployment, Finding, Plan, Policy, Repository, Stage,
-    Task, TaskId,
+    Agent, Approval, CommandRun, CommentId, Deployment, Fetched, Finding, Plan, Policy, Question,
+    Repository, Stage, Task, TaskId,
 };
 
 /// A task with everything that the database holds about it.
@@ -28,10 +28,14 @@ pub struct LoadedTask {
     pub approvals: Vec<Approval>,
     /// Its findings, by number.
     pub findings: Vec<Finding>,
+    /// The questions of its agents, by number.
+    pub questions: Vec<Question>,
     /// Its agents, oldest first.
     pub agents: Vec<Agent>,
     /// Its command runs, oldest first.
     pub runs: Vec<CommandRun>,
+    /// What its agents and runs asked of hosts, oldest first.
+    pub fetches: Vec<Fetched>,
     /// Its deployments, oldest first.
     pub deployments: Vec<Deployment>,
     /// Where Baton asked: the asking comment of each plan number, newest last.
@@ -54,11 +58,13 @@ pub async fn load(connection: &mut PgConnection, task: TaskId) -> Result<LoadedT
         plans: plans::list(&mut *connection, id).await?,
         approvals: approvals::list_alive(&mut *connection, id).await?,
         findings: findings::list(&mut *connection, id).await?,
+        questions: questions::list(&mut *connection, id).await?,
         agents: (agents::list(&mut *connection, id).await?)
             .into_iter()
             .map(|row| row.agent)
             .collect(),
         runs: command_runs::list(&mut *connection, id).await?,
+        fetches: fetches::list(&mut *connection, id).await?,
         deployments: deployments::list(&mut *connection, id).await?,
         asked: reports::list_asked(&mut *connection, id).await?,
     })

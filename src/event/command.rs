@@ -13,8 +13,8 @@ const FEWEST_DIGITS: usize = 6;
 ///
 /// A command stands at the start of a line (after at most three spaces) as `/name word …` or
 /// `@slug word …`, outside of code, quotes, tables and HTML comments; case does not matter, nor
-/// does punctuation after the word. `revise` takes all up to the next command, `reject` its line,
-/// `approve` a hash. After `/name` every other word is [`Command::Unknown`], and no word is help;
+/// does punctuation after the word. `revise` takes all up to the next command, so does `answer`
+/// after its number, `reject` takes its line, `approve` a hash. After `/name` every other word is [`Command::Unknown`], and no word is help;
 /// after a mention only a near miss is, for people also talk *about* Baton. At most 20 are read.
 #[must_use]
 pub fn commands_in(text: &str, name: &str, slug: &str) -> Vec<Command> {
@@ -104,6 +104,7 @@ impl Call {
             "approve" => approve(line),
             "revise" => Command::Revise { text: words.trim().to_owned() },
             "reject" => Command::Reject { why: line.trim().to_owned() },
+            "answer" => answer(words),
             "fix" => Command::Fix,
             "review" => Command::Review,
             "audit" => Command::Audit,
@@ -131,6 +132,24 @@ fn approve(line: &str) -> Command {
         return Command::Approve { hash: Some(hash.to_ascii_lowercase()) };
     }
     Command::Unknown { word: short(&format!("approve {named}")), near: Some("approve".to_owned()) }
+}
+
+/// `answer 2: words`: the number says which question, so that words meant for an older one reach none.
+fn answer(words: &str) -> Command {
+    let words = words.trim();
+    let digits = words.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = words.split_at(digits);
+    let parted = rest.starts_with([':', '.', ',']) || rest.starts_with(char::is_whitespace);
+    let text = rest.trim_start_matches([':', '.', ',']).trim();
+    match number.parse() {
+        Ok(number) if parted && !text.is_empty() => {
+            Command::Answer { number, text: text.to_owned() }
+        }
+        Ok(_) | Err(_) => Command::Unknown {
+            word: short(format!("answer {words}").trim_end()),
+            near: Some("answer".to_owned()),
+        },
+    }
 }
 
 fn short(word: &str) -> String {

@@ -195,7 +195,7 @@ impl Said {
     }
 }
 
-/// Somebody edited a comment of Baton's: it counts where the edit ticked the one box.
+/// Somebody edited a comment of Baton's: it counts where the edit ticked one box of a comment that asks.
 fn tick_in(
     delivery: &Delivery<'_>,
     comment: &Comment,
@@ -205,19 +205,16 @@ fn tick_in(
     let before = changes.and_then(|changes| changes.body.as_ref());
     let before = before.and_then(|body| body.from.as_deref()).unwrap_or_default();
     let after = comment.body.as_deref().unwrap_or_default();
-    let hash = match tick::approved(&delivery.identity.name, before, after) {
-        Ok(hash) => hash,
+    let command = match tick::ticked(&delivery.identity.name, before, after) {
+        Ok(command) => command,
         Err(reason) => return Ok(Verdict::Ignored(reason)),
     };
     if !matches!(delivery.actor, Actor::Person(_)) {
         return Ok(Verdict::Ignored(IgnoreReason::TickByBot));
     }
     let at = comment_time(delivery, comment);
-    let what = What::CommandGiven {
-        command: Command::Approve { hash: Some(hash) },
-        form: Form::Tick,
-        comment: Some(comment.id),
-    };
+    let comment_id = Some(comment.id);
+    let what = What::CommandGiven { command, form: Form::Tick, comment: comment_id };
     let key = dedup::comment_command(comment.id, at, 0);
     Ok(Verdict::Events(vec![delivery.event(at, subject, key, what)?]))
 }

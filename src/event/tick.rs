@@ -1,40 +1,62 @@
-//! Whether an edit of a comment by which Baton asks is the tick of its box, and nothing else.
+//! Whether an edit of a comment by which Baton asks is the tick of one box, and nothing else.
 
 use super::verdict::IgnoreReason;
+use crate::model::Command;
 
-/// The kind that the marker of a comment by which Baton asks has.
+/// The kind that the marker of a comment has by which Baton asks for a plan's approval.
 const ASKING: &str = "asking";
+
+/// The kind of one that asks whether a commit may be pushed.
+const ASKING_PUSH: &str = "asking_push";
+
+/// The kind of one that asks a person an agent's question.
+const QUESTION: &str = "question";
 
 /// The fewest digits that name a plan.
 const FEWEST_DIGITS: usize = 6;
 
-/// Gives the hash of the approved plan, or its beginning, in lower case.
+/// Gives the command that the tick stands for.
 ///
-/// It stands in the marker with which the comment begins
+/// Which plan is approved stands in the marker with which the comment begins
 /// (`<!-- baton:asking {"task":7,"subject":"1","plan":"…"} -->`), or else in the ticked line as
-/// code (`` (`7f3c1e`) ``). Line endings do not count: GitHub's editor changes them.
-pub(super) fn approved(name: &str, before: &str, after: &str) -> Result<String, IgnoreReason> {
+/// code (`` (`7f3c1e`) ``). Which question is answered stands there too
+/// (`<!-- baton:question {"task":7,"subject":"2"} -->`), and the option's number right after the
+/// box (`**1.**`), before any words of others. Line endings do not count: GitHub's editor changes
+/// them.
+pub(super) fn ticked(name: &str, before: &str, after: &str) -> Result<Command, IgnoreReason> {
     let (before, after) = (before.replace('\r', ""), after.replace('\r', ""));
     let line = ticked_line(before.trim_end(), after.trim_end()).ok_or(IgnoreReason::NotATick)?;
-    let marker = asking_marker(name, &before).ok_or(IgnoreReason::NotAsking)?;
-    let hash = marker.plan.as_deref().and_then(hash).or_else(|| hash_in_line(line));
-    hash.ok_or(IgnoreReason::TickWithoutHash)
+    let (kind, marker) = marker(name, &before).ok_or(IgnoreReason::NotAsking)?;
+    match kind {
+        ASKING | ASKING_PUSH => {
+            let marked = marker.plan.or(marker.sha);
+            let hash = marked.as_deref().and_then(hash).or_else(|| hash_in_line(line));
+            let hash = hash.ok_or(IgnoreReason::TickWithoutHash)?;
+            Ok(Command::Approve { hash: Some(hash) })
+        }
+        QUESTION => {
+            let number = marker.subject.parse().map_err(|_| IgnoreReason::NotAsking)?;
+            let option = option_in_line(line).ok_or(IgnoreReason::TickWithoutOption)?;
+            Ok(Command::Answer { number, text: option.to_string() })
+        }
+        _ => Err(IgnoreReason::NotAsking),
+    }
 }
 
 /// What matters here of the marker that `report` writes.
 #[derive(serde::Deserialize)]
 struct Marker {
+    #[serde(default)]
+    subject: String,
     plan: Option<String>,
+    sha: Option<String>,
 }
 
-/// Reads the marker at the start of an asking comment; one further down is a quotation.
-fn asking_marker(name: &str, text: &str) -> Option<Marker> {
+/// Reads the marker at the start of a comment; one further down is a quotation.
+fn marker<'a>(name: &str, text: &'a str) -> Option<(&'a str, Marker)> {
     let inside = text.trim_start().strip_prefix("<!-- ")?.split_once(" -->")?.0;
     let (kind, data) = inside.strip_prefix(name)?.strip_prefix(':')?.split_once(' ')?;
-    if kind != ASKING {
-        return None;
-    }
-    serde_json::from_str(data).ok()
+    Some((kind, serde_json::from_str(data).ok()?))
 }
 
 /// The one line that differs, if all that differs is that its empty box is now ticked.
@@ -67,6 +89,12 @@ fn hash(text: &str) -> Option<String> {
     (long_enough && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_ascii_lowercase())
 }
 
+/// The number of the option whose box was ticked: `- [x] **2.** …`.
+fn option_in_line(line: &str) -> Option<u32> {
+    let words = line.trim_start().get("- [x] ".len()..)?.strip_prefix("**")?;
+    words.split_once(".**")?.0.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,42 +102,49 @@ mod tests {
     const ASKED: &str = "<!-- baton:asking {\"task\":3,\"subject\":\"1\"} -->\n@mara the plan is \
                          ready.\n\n- [ ] **Approve this plan** (`7f3c1e`)";
 
-    fn ticked() -> String {
+    const ASKED_BY_AGENT: &str = "<!-- baton:question {\"task\":3,\"subject\":\"2\"} -->\n@mara the \
+                                  coder asks.\n\n- [ ] **1.** Round `**9.**` up\n- [ ] **2.** Down";
+
+    fn approval(hash: &str) -> Command {
+        Command::Approve { hash: Some(hash.to_owned()) }
+    }
+
+    fn edited() -> String {
         ASKED.replace("[ ]", "[x]")
     }
 
     #[test]
     fn a_lone_tick_approves_the_plan_behind_it() {
-        assert_eq!(approved("baton", ASKED, &ticked()), Ok("7f3c1e".to_owned()));
+        assert_eq!(ticked("baton", ASKED, &edited()), Ok(approval("7f3c1e")));
     }
 
     #[test]
     fn line_endings_and_the_final_newline_do_not_count() {
-        let edited = ticked().replace('\n', "\r\n") + "\r\n";
-        assert_eq!(approved("baton", ASKED, &edited), Ok("7f3c1e".to_owned()));
+        let edited = edited().replace('\n', "\r\n") + "\r\n";
+        assert_eq!(ticked("baton", ASKED, &edited), Ok(approval("7f3c1e")));
     }
 
     #[test]
     fn any_other_change_is_no_tick() {
         let others = [
             ASKED.to_owned(),
-            ticked().replace("7f3c1e", "aaaaaa"),
-            ticked() + "\nand more",
-            ticked().replace("@mara", "@tom"),
-            ticked().replace("\n\n", "\n"),
+            edited().replace("7f3c1e", "aaaaaa"),
+            edited() + "\nand more",
+            edited().replace("@mara", "@tom"),
+            edited().replace("\n\n", "\n"),
             String::new(),
         ];
         for edited in others {
-            assert_eq!(approved("baton", ASKED, &edited), Err(IgnoreReason::NotATick), "{edited}");
+            assert_eq!(ticked("baton", ASKED, &edited), Err(IgnoreReason::NotATick), "{edited}");
         }
-        assert_eq!(approved("baton", &ticked(), ASKED), Err(IgnoreReason::NotATick), "unticking");
+        assert_eq!(ticked("baton", &edited(), ASKED), Err(IgnoreReason::NotATick), "unticking");
     }
 
     #[test]
     fn two_ticks_at_once_are_no_tick() {
         let asked = format!("- [ ] **Approve** (`abcdef`)\n{ASKED}");
         let edited = asked.replace("[ ]", "[x]");
-        assert_eq!(approved("baton", &asked, &edited), Err(IgnoreReason::NotATick));
+        assert_eq!(ticked("baton", &asked, &edited), Err(IgnoreReason::NotATick));
     }
 
     #[test]
@@ -117,11 +152,11 @@ mod tests {
         for marker in ["baton:progress", "batonique:asking", "other:asking", "baton:asking:1"] {
             let asked = ASKED.replace("baton:asking", marker);
             let edited = asked.replace("[ ]", "[x]");
-            assert_eq!(approved("baton", &asked, &edited), Err(IgnoreReason::NotAsking));
+            assert_eq!(ticked("baton", &asked, &edited), Err(IgnoreReason::NotAsking));
         }
         let quoted = format!("> quoted\n\n{ASKED}");
         let edited = quoted.replace("[ ]", "[x]");
-        assert_eq!(approved("baton", &quoted, &edited), Err(IgnoreReason::NotAsking));
+        assert_eq!(ticked("baton", &quoted, &edited), Err(IgnoreReason::NotAsking));
     }
 
     #[test]
@@ -129,13 +164,35 @@ mod tests {
         let whole = "7f3c1e".to_owned() + &"0".repeat(58);
         let asked = ASKED.replace("\"1\"}", &format!("\"1\",\"plan\":\"{whole}\"}}"));
         let edited = asked.replace("[ ]", "[X]");
-        assert_eq!(approved("baton", &asked, &edited), Ok(whole));
+        assert_eq!(ticked("baton", &asked, &edited), Ok(approval(&whole)));
+    }
+
+    #[test]
+    fn the_tick_of_a_push_names_its_commit() {
+        let sha = "c41d09a".to_owned() + &"1".repeat(33);
+        let marker = format!("<!-- baton:asking_push {{\"task\":3,\"sha\":\"{sha}\"}} -->");
+        let asked = format!("{marker}\n- [ ] **Push this commit** (`c41d09a11111`)");
+        assert_eq!(ticked("baton", &asked, &asked.replace("[ ]", "[x]")), Ok(approval(&sha)));
     }
 
     #[test]
     fn a_box_without_a_hash_opens_nothing() {
         let asked = ASKED.replace("`7f3c1e`", "`this`");
         let edited = asked.replace("[ ]", "[x]");
-        assert_eq!(approved("baton", &asked, &edited), Err(IgnoreReason::TickWithoutHash));
+        assert_eq!(ticked("baton", &asked, &edited), Err(IgnoreReason::TickWithoutHash));
+    }
+
+    #[test]
+    fn a_lone_tick_answers_the_question_with_the_option_behind_it() {
+        for (option, empty) in [(1, "- [ ] **1.**"), (2, "- [ ] **2.**")] {
+            let edited = ASKED_BY_AGENT.replace(empty, &empty.replace("[ ]", "[x]"));
+            let answer = Command::Answer { number: 2, text: option.to_string() };
+            assert_eq!(ticked("baton", ASKED_BY_AGENT, &edited), Ok(answer));
+        }
+        let both = ASKED_BY_AGENT.replace("[ ]", "[x]");
+        assert_eq!(ticked("baton", ASKED_BY_AGENT, &both), Err(IgnoreReason::NotATick));
+        let bare = ASKED_BY_AGENT.replace("**1.**", "Round");
+        let edited = bare.replace("[ ] Round", "[x] Round");
+        assert_eq!(ticked("baton", &bare, &edited), Err(IgnoreReason::TickWithoutOption));
     }
 }

@@ -145,6 +145,8 @@ pub enum IgnoreReason {
     TickByBot,
     /// The ticked box names no plan.
     TickWithoutHash,
+    /// The ticked box of a question has no option behind it.
+    TickWithoutOption,
     /// A tag was deleted.
     NotABranch,
     /// No branch of Baton's can have such a name.
@@ -179,6 +181,7 @@ impl fmt::Display for IgnoreReason {
             Self::NotAsking => "the ticked comment is not one by which Baton asks",
             Self::TickByBot => "a program ticked the box; only people may",
             Self::TickWithoutHash => "the ticked box names no plan",
+            Self::TickWithoutOption => "the ticked box names no option",
             Self::NotABranch => "no branch was deleted, but a tag",
             Self::UnusableBranchName => "no branch of Baton's can have this name",
             Self::NotDefaultBranch => "the push is not to the default branch",

@@ -63,6 +63,19 @@ impl Gateway {
         agents: Arc<dyn Agents>,
         clock: Clock,
     ) -> Result<Self, GatewayError> {
+        Self::start_beside(settings, agents, clock, Router::new())
+    }
+
+    /// The same with other paths on the same socket: an agent has no other way out.
+    ///
+    /// # Errors
+    /// When the socket cannot be bound or the HTTP client cannot be made.
+    pub fn start_beside(
+        settings: Settings,
+        agents: Arc<dyn Agents>,
+        clock: Clock,
+        others: Router,
+    ) -> Result<Self, GatewayError> {
         let client = client(&settings).map_err(GatewayError::Client)?;
         let listener = listen(&settings.socket, settings.mode).map_err(|source| {
             GatewayError::Socket { path: settings.socket.display().to_string(), source }
@@ -80,6 +93,7 @@ impl Gateway {
         });
         let accepting = CancellationToken::new();
         let router = Router::new().fallback(relay::serve).with_state(Arc::clone(&shared));
+        let router = router.merge(others);
         let server = axum::serve(listener, router)
             .with_graceful_shutdown(accepting.clone().cancelled_owned());
         let server = tokio::spawn(async move { server.await });

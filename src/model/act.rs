@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, CommentId, Permission};
+use super::{AgentId, CommentId, Permission, QuestionId};
 
 /// One act. The ledger's marker is looked up on GitHub before a repetition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +117,11 @@ pub enum Reply {
     SwitchedOff,
     /// Baton is on again.
     SwitchedOn,
+    /// Nobody answered in time, so the agent's own default counts.
+    AnsweredByDefault {
+        /// Which question.
+        question: QuestionId,
+    },
     /// Nothing was found by an audit, or these many issues were opened.
     Audited {
         /// Whose conclusion it is.
@@ -140,6 +145,23 @@ pub enum NotHere {
     OtherPlan {
         /// The newest plan's, short.
         current: String,
+    },
+    /// No plan waits, and the commit is not the one that waits, or was not named well enough.
+    OtherCommit {
+        /// The one that waits, by the digits that an approval has to name.
+        current: String,
+    },
+    /// No question waits.
+    NoQuestion,
+    /// A question waits: it is answered first.
+    Unanswered {
+        /// Its number.
+        question: u32,
+    },
+    /// The number is beyond the question's options.
+    NoSuchOption {
+        /// How many there are.
+        options: u32,
     },
     /// Baton is at it already.
     Busy,

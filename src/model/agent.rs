@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CommandRunId, Micros, Untrusted};
+use super::{CommandRunId, Micros, QuestionId, Untrusted};
 
 /// One thing that an agent's program told while it ran.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +126,11 @@ pub enum Message {
     Evidence {
         /// Which run.
         run: CommandRunId,
+    },
+    /// What it asked was answered.
+    Answered {
+        /// Which question.
+        question: QuestionId,
     },
     /// The session was interrupted and goes on.
     GoOn,

@@ -23,6 +23,13 @@ pub enum Command {
         /// The reason, for the thread.
         why: String,
     },
+    /// Answer an agent's question.
+    Answer {
+        /// Which of the task's questions, from 1.
+        number: u32,
+        /// An option's number, or words.
+        text: String,
+    },
     /// Let the coder work on the open findings, or on a person's pull request where it was asked for.
     Fix,
     /// Review the pull request (again).
@@ -61,6 +68,7 @@ impl Command {
             Self::Approve { .. } => "approve",
             Self::Revise { .. } => "revise",
             Self::Reject { .. } => "reject",
+            Self::Answer { .. } => "answer",
             Self::Fix => "fix",
             Self::Review => "review",
             Self::Audit => "audit",
@@ -76,9 +84,9 @@ impl Command {
     }
 
     /// All words that are commands, in the order that help lists them.
-    pub const WORDS: [&'static str; 14] = [
-        "plan", "approve", "revise", "reject", "fix", "review", "audit", "retry", "stop", "resume",
-        "off", "on", "status", "help",
+    pub const WORDS: [&'static str; 15] = [
+        "plan", "approve", "revise", "reject", "answer", "fix", "review", "audit", "retry", "stop",
+        "resume", "off", "on", "status", "help",
     ];
 }
 
@@ -90,7 +98,7 @@ pub enum Form {
     Typed,
     /// Typed into a comment by an edit: opens no gate and spends no money.
     Edited,
-    /// The one box of an asking comment was ticked.
+    /// A box of an asking comment was ticked.
     Tick,
     /// Given on the server's own command line, by whoever runs it.
     Operator,

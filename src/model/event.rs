@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActorId, AgentId, BranchName, CheckRunId, Command, CommandRunId, CommentId, DeliveryGuid,
-    EventId, Form, Login, Refusal, RepositoryId, Sha, Timestamp,
+    EventId, Form, Login, QuestionId, Refusal, RepositoryId, Sha, Timestamp,
 };
 
 /// A GitHub account that did something.
@@ -196,6 +196,11 @@ pub enum What {
         /// The pushed commit.
         head: Sha,
     },
+    /// Nothing speaks against the agent's commit, but a person has to let it out.
+    PublishHeld {
+        /// The commit.
+        head: Sha,
+    },
     /// Policy or GitHub does not let the agent's commit out.
     PublishRefused {
         /// Why.
@@ -207,6 +212,11 @@ pub enum What {
         agent: AgentId,
         /// Why, with the remedy.
         reason: String,
+    },
+    /// Nobody answered a question in time.
+    DeadlinePassed {
+        /// Which question.
+        question: QuestionId,
     },
 }
 
@@ -271,8 +281,10 @@ impl What {
             Self::AgentFinished { .. } => "agent.finished",
             Self::CommandsFinished { .. } => "commands.finished",
             Self::PublishDone { .. } => "publish.done",
+            Self::PublishHeld { .. } => "publish.held",
             Self::PublishRefused { .. } => "publish.refused",
             Self::StartRefused { .. } => "start.refused",
+            Self::DeadlinePassed { .. } => "deadline.passed",
         }
     }
 }

@@ -37,6 +37,8 @@ number_id! {
     JobId;
     /// Baton's row id of a run of a repository's commands.
     CommandRunId;
+    /// Baton's row id of a question.
+    QuestionId;
     /// Baton's row id of a deployment.
     DeploymentId;
     /// GitHub's id of a repository.
@@ -198,6 +200,13 @@ impl Sha {
     #[must_use]
     pub fn short(&self) -> &str {
         &self.0[..7]
+    }
+
+    /// The first twelve digits: what an approval has to name, as fewer could be met by a commit that was
+    /// made for it.
+    #[must_use]
+    pub fn named(&self) -> &str {
+        &self.0[..12]
     }
 }
 

@@ -5,46 +5,63 @@
 
 mod act;
 mod agent;
+mod approval;
 mod command;
+mod egress;
 mod event;
 mod ids;
 mod job;
+mod letter;
 mod money;
 mod outcome;
 mod policy;
+pub mod preset;
+mod question;
 mod report;
+mod role;
 #[cfg(test)]
 pub mod sample;
 mod situation;
 mod state;
 mod text;
+mod tool;
 
 pub use act::{Act, NotHere, Reaction, Reply};
 pub use agent::{AgentEvent, Inputs, Message, TodoItem, TodoState, TokenUsage};
+pub use approval::{Approval, Approved, Difference};
 pub use command::{Command, Form};
+pub use egress::{Blocked, EgressRule, Fetch, Fetched, Fetcher, HostRule, SET_UP};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Sweep};
+pub use letter::{Addressee, Letter, LetterKind};
 pub use money::{BUDGET_SPENT, Micros};
 pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
-pub use policy::{DeployPolicy, Limits, MergePolicy, Policy, RolePolicy, Until, usual_model};
+pub use policy::{
+    BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, RolePolicy, Until,
+    usual_model,
+};
+pub use preset::Preset;
+pub use question::{Answer, Fallback, Question};
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,
 };
+pub use role::Role;
 pub use situation::{
-    Agent, Approval, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState,
-    InputComment, IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation,
-    Stage, Task, TaskInput, TaskOrigin,
+    Agent, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState, InputComment,
+    IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation, Stage, Task,
+    TaskInput, TaskOrigin,
 };
 pub use state::{
-    AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, Role, StageKey,
+    AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,
     StageState, Stop, TaskState, WaitFor, Watchdog,
 };
 pub use text::{Untrusted, cut};
+pub use tool::{TOOLS_PATH, Tool};
 
 /// A moment in UTC. Baton takes it from its `Clock`, never from the operating system directly.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

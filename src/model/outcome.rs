@@ -20,6 +20,8 @@ pub enum Outcome {
     Verify(VerifyOutcome),
     /// Of the auditor.
     Audit(AuditOutcome),
+    /// Of an analysis.
+    Analysis(AnalysisOutcome),
 }
 
 /// A plan.
@@ -170,4 +172,13 @@ pub struct AuditFinding {
     pub body: Untrusted,
     /// What shows it.
     pub evidence: Untrusted,
+}
+
+/// The answer to a question about a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnalysisOutcome {
+    /// The answer in short.
+    pub summary: Untrusted,
+    /// The whole answer with its evidence, as Markdown.
+    pub report: Untrusted,
 }

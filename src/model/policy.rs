@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, Environment, Micros, Role};
+use super::{ActorId, EgressRule, Environment, HostRule, Micros, Preset, Role};
 
 /// How far Baton goes alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,6 +28,16 @@ pub enum MergePolicy {
     Person,
 }
 
+/// When an agent's commits go to GitHub. A pushed branch is code that CI runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PushPolicy {
+    /// As soon as the repository's tests have passed.
+    AtOnce,
+    /// Once somebody with write access has approved that very commit.
+    AfterApproval,
+}
+
 /// `.github/baton.yml`, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -39,6 +49,12 @@ pub struct Policy {
     pub merge: MergePolicy,
     /// Evidence that a change works: shell commands that Baton runs in the sandbox.
     pub test: Vec<String>,
+    /// When a change is pushed; where nothing is said, it depends on who wrote the words that went into it.
+    #[serde(default)]
+    pub push: Option<PushPolicy>,
+    /// What it takes to build it, and what of that is fetched. Tasks of earlier versions have none.
+    #[serde(default)]
+    pub build: BuildPolicy,
     /// How it is deployed, if at all.
     pub deploy: Option<DeployPolicy>,
     /// Evidence that the deployed program works: shell commands that Baton runs with network.
@@ -53,6 +69,31 @@ pub struct Policy {
     pub max_rounds: u32,
     /// Bots that may start work, by numeric id.
     pub bots: Vec<ActorId>,
+}
+
+/// What it takes to build a repository: `setup` and `environment` of its policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildPolicy {
+    /// Shell commands that fetch what is needed, run on the default branch through the egress proxy.
+    pub setup: Vec<String>,
+    /// Whether `environment` was written at all.
+    pub named: bool,
+    /// The ecosystems; by the files of the default branch where none are named.
+    pub presets: Option<Vec<Preset>>,
+    /// Hosts besides those of the presets.
+    pub hosts: Vec<HostRule>,
+    /// Folders inside the tree that the set-up fills, besides those of the presets.
+    pub keep: Vec<String>,
+    /// Whether coding agents, and the tests of what they wrote, may fetch through the proxy too.
+    pub agents_fetch: bool,
+}
+
+impl BuildPolicy {
+    /// Whether there is anything to be shown to agents.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.setup.is_empty() && !self.named
+    }
 }
 
 /// How a repository is deployed.
@@ -101,6 +142,33 @@ pub struct Limits {
     pub open_pulls: u32,
     /// Accounts served, by login; empty means the App owner's only.
     pub accounts: Vec<String>,
+    /// Hosts that a set-up may reach at most.
+    #[serde(default)]
+    pub egress: Vec<EgressRule>,
+}
+
+impl Limits {
+    /// The registries of all presets: what the server's list is where its operator writes none.
+    #[must_use]
+    pub fn usual_egress() -> Vec<EgressRule> {
+        Preset::ALL.into_iter().flat_map(EgressRule::of_preset).collect()
+    }
+}
+
+/// How much of what is kept for later stays on this machine's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// What was not used for so many days goes.
+    pub days: u32,
+    /// What was not used for longest goes while all together weighs more than this, in bytes.
+    pub bytes: u64,
+}
+
+impl Default for Keep {
+    /// Two weeks and 20 GiB.
+    fn default() -> Self {
+        Self { days: 14, bytes: 20 << 30 }
+    }
 }
 
 impl Default for Policy {
@@ -110,6 +178,8 @@ impl Default for Policy {
             approve_plan: true,
             merge: MergePolicy::Person,
             test: Vec::new(),
+            push: None,
+            build: BuildPolicy::default(),
             deploy: None,
             verify: Vec::new(),
             protected: vec![".github/**".to_owned()],
@@ -131,6 +201,7 @@ impl Default for Limits {
             repository_agents: 2,
             open_pulls: 5,
             accounts: Vec::new(),
+            egress: Self::usual_egress(),
         }
     }
 }

@@ -12,6 +12,10 @@ pub enum ReportKind {
     Progress,
     /// The comment that asks for the approval of the plan with this number.
     Asking(u32),
+    /// The comment that asks whether this commit may be pushed, with what it changes.
+    AskingPush(Sha),
+    /// The comment that asks a person an agent's question of this number.
+    Question(u32),
     /// The check run of a stage on a commit.
     Check(StageKey, Sha),
     /// The labels of Baton's own on the issue.
@@ -48,6 +52,8 @@ impl ReportKind {
         let (kind, subject) = match self {
             Self::Progress => ("progress", String::new()),
             Self::Asking(number) => ("asking", number.to_string()),
+            Self::AskingPush(sha) => ("asking_push", sha.to_string()),
+            Self::Question(number) => ("question", number.to_string()),
             Self::Check(stage, sha) => ("check", format!("{}:{sha}", stage.name())),
             Self::Labels => ("labels", String::new()),
             Self::Pull => ("pull", String::new()),

@@ -89,6 +89,7 @@ pub fn ended(id: i64, stage: StageKey, attempt: u32, end: End, outcome: Option<O
 #[must_use]
 pub fn run(id: i64, stage: StageKey, kind: RunKind, sha: Sha, exit: Option<i32>) -> CommandRun {
     let command = match kind {
+        RunKind::Setup => "cargo fetch",
         RunKind::Test => "cargo test",
         RunKind::Deploy => "./deploy.sh",
         RunKind::Verify => "./smoke.sh",
@@ -173,11 +174,14 @@ pub fn situation() -> Situation {
         plans: vec![],
         approvals: vec![],
         findings: vec![],
+        questions: vec![],
         agents: vec![],
         runs: vec![],
+        fetches: Vec::new(),
         deployments: vec![],
         asked: vec![],
         tail: None,
+        difference: None,
         server: Server {
             paused: None,
             no_sandbox: None,
@@ -206,6 +210,7 @@ fn task() -> Task {
             body: "`curl -H 'Range: bytes=500-'` returns one byte too few.".into(),
             author: "tom".to_owned(),
             comments: vec![],
+            outsiders: vec![],
         },
         input_hash: InputHash::new("1".repeat(64)).expect("hexadecimal"),
         rounds: 0,

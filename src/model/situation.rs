@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorId, AgentId, AgentState, BranchName, CommandRunId, CommentId, DeploymentId,
-    DeploymentState, Environment, InputHash, Inputs, InstallationId, Limits, Login, Micros,
-    Outcome, Permission, Person, PlanHash, PlanOutcome, Policy, RepositoryId, RepositoryName, Role,
-    SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp,
-    TodoItem, Untrusted,
+    ActorId, AgentId, AgentState, Approval, Approved, BranchName, CommandRunId, CommentId,
+    DeploymentId, DeploymentState, Difference, Environment, Fetched, InputHash, Inputs,
+    InstallationId, Limits, Login, Micros, Outcome, Permission, Person, PlanHash, PlanOutcome,
+    Policy, Question, RepositoryId, RepositoryName, Role, SessionId, Severity, Sha, StageId,
+    StageKey, StageState, Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
 };
 
 /// Rows and facts, complete and of one moment.
@@ -33,16 +33,23 @@ pub struct Situation {
     pub approvals: Vec<Approval>,
     /// Its findings, by number.
     pub findings: Vec<Finding>,
+    /// The questions of its agents, by number.
+    pub questions: Vec<Question>,
     /// Its agents, oldest first.
     pub agents: Vec<Agent>,
     /// Its command runs, oldest first.
     pub runs: Vec<CommandRun>,
+    /// What its agents and runs asked of hosts, oldest first.
+    #[serde(default)]
+    pub fetches: Vec<Fetched>,
     /// Its deployments, oldest first.
     pub deployments: Vec<Deployment>,
     /// Where Baton asked: the asking comment of each plan number, newest last.
     pub asked: Vec<(u32, CommentId)>,
     /// The last things that an agent did, one a line; only where its check is to be said.
     pub tail: Option<(AgentId, Vec<Untrusted>)>,
+    /// What the commit that waits for a push changes; only where it is to be said.
+    pub difference: Option<Difference>,
     /// What the server is like.
     pub server: Server,
     /// What GitHub said just now.
@@ -134,6 +141,9 @@ pub struct TaskInput {
     pub author: String,
     /// Comments by people with triage or more.
     pub comments: Vec<InputComment>,
+    /// Who of those whose words agents got had no write access at that moment, by login.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outsiders: Vec<String>,
 }
 
 /// One comment among the inputs.
@@ -173,19 +183,6 @@ pub struct Plan {
     pub input_hash: InputHash,
     /// The plan.
     pub body: PlanOutcome,
-}
-
-/// Somebody opened a gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
-    /// What exactly they approved.
-    pub plan: PlanHash,
-    /// Who.
-    pub actor: Person,
-    /// What they were allowed, at that moment.
-    pub permission: Permission,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// A remark that lives through rounds.
@@ -272,6 +269,8 @@ pub struct Agent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunKind {
+    /// Fetching what is needed to build, on the default branch.
+    Setup,
     /// Evidence on a change.
     Test,
     /// Bringing it out.
@@ -285,6 +284,7 @@ impl RunKind {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Setup => "setup",
             Self::Test => "test",
             Self::Deploy => "deploy",
             Self::Verify => "verify",
@@ -472,7 +472,15 @@ impl Situation {
     #[must_use]
     pub fn approval(&self) -> Option<&Approval> {
         let plan = self.plan()?;
-        self.approvals.iter().find(|approval| approval.plan == plan.hash)
+        let of = Approved::Plan(plan.hash.clone());
+        self.approvals.iter().find(|approval| approval.of == of)
+    }
+
+    /// The approval to push this very commit, if somebody gave it.
+    #[must_use]
+    pub fn push_approval(&self, head: &Sha) -> Option<&Approval> {
+        let of = Approved::Push(head.clone());
+        self.approvals.iter().find(|approval| approval.of == of)
     }
 }
 

@@ -2,56 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, AgentId, CommandRunId, PlanHash, Sha, Timestamp};
-
-/// Who plays a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Plans.
-    Starter,
-    /// Writes the change.
-    Coding,
-    /// Reads the change.
-    Reviewer,
-    /// Judges whether to deploy and what to watch.
-    Deployer,
-    /// Judges the deployed program by evidence.
-    Verifier,
-    /// Looks over the repository.
-    Auditor,
-}
-
-impl Role {
-    /// All roles.
-    pub const ALL: [Self; 6] = [
-        Self::Starter,
-        Self::Coding,
-        Self::Reviewer,
-        Self::Deployer,
-        Self::Verifier,
-        Self::Auditor,
-    ];
-
-    /// The name of the role's file in `prompts/` and in policy.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Starter => "starter",
-            Self::Coding => "coding",
-            Self::Reviewer => "reviewer",
-            Self::Deployer => "deployer",
-            Self::Verifier => "verifier",
-            Self::Auditor => "auditor",
-        }
-    }
-
-    /// Whether the role changes files; the others only read.
-    #[must_use]
-    pub fn writes(self) -> bool {
-        self == Self::Coding
-    }
-}
+use super::{ActorId, AgentId, CommandRunId, PlanHash, QuestionId, Role, Sha, Timestamp};
 
 /// A node of the workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -177,6 +128,10 @@ impl TaskState {
 pub enum WaitFor {
     /// Somebody to approve this plan.
     PlanApproval(PlanHash),
+    /// Somebody to let this commit be pushed.
+    PushApproval(Sha),
+    /// Somebody to answer this question.
+    Answer(QuestionId),
     /// Somebody to merge this head.
     Merge(Sha),
 }
@@ -235,6 +190,16 @@ pub enum Refusal {
     Submodule(String),
     /// A symbolic link was added or changed.
     Symlink(String),
+    /// A commit is by another author or committer than Baton's own account.
+    ForeignAuthor {
+        /// Which, short.
+        commit: String,
+    },
+    /// A commit does not say which task and agent it is of.
+    NoTrailer {
+        /// Which, short.
+        commit: String,
+    },
     /// The agent committed nothing.
     Nothing,
     /// The branch holds commits that are not Baton's.
@@ -244,6 +209,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether only the form of the commits is wrong, which their coder can put right by itself.
+    #[must_use]
+    pub fn is_of_form(&self) -> bool {
+        matches!(self, Self::ForeignAuthor { .. } | Self::NoTrailer { .. })
+    }
+
     /// Whether it lies in the commits themselves, so that nothing built on them can ever go out.
     #[must_use]
     pub fn is_in_commits(&self) -> bool {
@@ -253,7 +224,9 @@ impl Refusal {
             | Self::TooLarge { .. }
             | Self::Secret { .. }
             | Self::Submodule(_)
-            | Self::Symlink(_) => true,
+            | Self::Symlink(_)
+            | Self::ForeignAuthor { .. }
+            | Self::NoTrailer { .. } => true,
             Self::Nothing | Self::BranchMoved | Self::GitHub(_) => false,
         }
     }
@@ -309,13 +282,17 @@ impl StageState {
     }
 
     /// Takes the next state. Only what has a result may pass, and only what an agent or the
-    /// repository's commands brought forth may be published; everything else can begin at any time.
+    /// repository's commands brought forth may be published, or the very commit that was asked for;
+    /// everything else can begin at any time.
     ///
     /// # Errors
     /// When nothing was at work whose result the next state would be.
     pub fn to(self, next: Self) -> Result<Self, InvalidTransition> {
         let legal = match (&self, &next) {
             (Self::Running(_) | Self::Commands(_), Self::Publishing { .. }) => true,
+            (Self::Waiting(WaitFor::PushApproval(asked)), Self::Publishing { head, .. }) => {
+                asked == head
+            }
             (_, Self::Publishing { .. }) => false,
             (from, Self::Passed) => {
                 from.is_active() || matches!(from, Self::Waiting(_) | Self::Passed)
@@ -386,6 +363,8 @@ impl AgentState {
 pub enum End {
     /// With a valid outcome.
     Succeeded,
+    /// With a question to a person: its session goes on with the answer.
+    Asked(QuestionId),
     /// The model's provider gives no more until then.
     OutOfQuota {
         /// When to try again.
@@ -451,6 +430,8 @@ pub enum FailKind {
     InvalidOutcome(String),
     /// The model API refused.
     Model(String),
+    /// Baton's tool server could not be reached from inside.
+    Tools(String),
     /// The repository's own commands failed.
     Commands,
     /// What was looked at is not good enough: a failed verification.

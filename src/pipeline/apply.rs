@@ -7,7 +7,7 @@ use crate::{
     db::{
         agent_inbox, agents, approvals,
         command_runs::{self, NewCommandRun},
-        deployments, findings, ledger, plans, reports, repositories, stages,
+        deployments, findings, ledger, plans, questions, reports, repositories, stages,
         task_refs::{self, RefKind},
         tasks,
     },
@@ -87,6 +87,12 @@ impl<'a> Apply<'a> {
                 let id = task.id;
                 approvals::kill_all(&mut *tx, id, self.now).await?;
             }
+            Effect::Outsider { login } => {
+                let outsiders = &mut self.task()?.input.outsiders;
+                if !outsiders.contains(login) {
+                    outsiders.push(login.clone());
+                }
+            }
             Effect::Rounds { rounds } => self.task()?.rounds = *rounds,
             Effect::Pull { number, head } => self.pull(tx, *number, head).await?,
             Effect::Merged { commit } => self.task()?.merged = Some(commit.clone()),
@@ -141,6 +147,9 @@ impl<'a> Apply<'a> {
             Effect::Approve(approval) => {
                 let task = self.task()?.id;
                 approvals::insert(&mut *tx, task, approval, Some(self.event.id)).await?;
+            }
+            Effect::Answer { question, answer } => {
+                questions::answer(&mut *tx, *question, answer).await?;
             }
             Effect::Finding(finding) => {
                 let task = self.task()?.id;
@@ -203,6 +212,7 @@ impl<'a> Apply<'a> {
         task.pull = Some(number);
         task.head = Some(head.clone());
         let id = task.id;
+        approvals::kill_pushes_but(&mut *tx, id, Some(head), self.now).await?;
         task_refs::insert(&mut *tx, repository, RefKind::Pull, &number.to_string(), id).await?;
         task_refs::insert(&mut *tx, repository, RefKind::Sha, head.as_str(), id).await?;
         Ok(())
@@ -243,6 +253,10 @@ impl<'a> Apply<'a> {
         base: &Sha,
     ) -> Result<(), Failure> {
         let task = self.task()?.id;
+        if key == StageKey::Code {
+            // The coder makes another head: what was approved was the one before.
+            approvals::kill_pushes_but(&mut *tx, task, None, self.now).await?;
+        }
         let stage = self.stage(tx, key, StageState::Blocked, None).await?;
         let role = self.situation.policy.roles.get(&key.role());
         let server = &self.situation.server;

@@ -7,24 +7,29 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Parts, parse, situation, sweep, writing};
+use super::{
+    Failure, Parts,
+    desk::Desk,
+    parse,
+    setup::{self, Supplied},
+    situation, sweep, writing,
+};
 use crate::{
-    agent::{Assignment, Life, Note, Order, Patience, Stream, Wires, prompt},
-    db::{agent_inbox, agent_sessions, agents, events, tasks},
+    agent::{Assignment, Life, Patience, Supplies, Wires, prompt},
+    db::{
+        agent_sessions, agents, command_runs, context_entries, events, letters::Reader, questions,
+        tasks,
+    },
     github::{Access, GitHubError},
-    logs::{LogStream, LogWriter, Redactor},
     model::{
-        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, NewEvent, RunKind, Situation,
-        StageKey, Stop, Subject, Sweep, TaskId, TodoItem, Untrusted, What,
+        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, FailKind, NewEvent, QuestionId,
+        RunKind, Situation, StageKey, Subject, Sweep, TaskId, What,
     },
     queue::{self, Claimed},
-    workspace::Identity,
+    workspace::{Identity, trailers},
 };
 
-/// How often a running agent's row is looked at and written.
-const TICK: Duration = Duration::from_secs(1);
 /// How long a program may stay after its work is done.
 const LINGER: Duration = Duration::from_secs(20);
 
@@ -73,16 +78,22 @@ async fn start(
     let assignment = match assignment(parts, &situation, agent).await {
         Ok(assignment) => assignment,
         Err(Failure::Hopeless(problem)) => {
-            let end = End::Failed(crate::model::FailKind::Setup(problem));
-            return Ok(Life { end, ..lost() });
+            return Ok(Life { end: End::Failed(FailKind::Setup(problem)), ..lost() });
         }
         Err(failure) => return Err(failure),
+    };
+    let assignment = match supplies(parts, claimed, &situation, agent).await? {
+        Ok(supplies) => Assignment { supplies, ..assignment },
+        Err(life) => return Ok(life),
     };
     agents::set_state(&parts.pool, agent.id, &AgentState::Preparing, &AgentState::Running, now)
         .await?;
     let (notes, heard) = mpsc::channel(1024);
     let (give, orders) = mpsc::channel(16);
-    let desk = Desk { parts, agent: agent.id, lost: claimed.lost.clone(), give };
+    let reader = Reader { task, session: agent.session, role: agent.role };
+    let lost = claimed.lost.clone();
+    let desk =
+        Desk { parts, task, agent: agent.id, reader, giving: None, since_asked: 0, lost, give };
     let playing = parts.runtime.play(&assignment, Wires { notes, orders });
     let (life, ()) = tokio::join!(playing, desk.sit(heard));
     Ok(life)
@@ -98,6 +109,31 @@ pub(super) async fn refresh_mirror(parts: &Parts, situation: &Situation) -> Resu
     refreshed.map_err(|error| {
         let message = error.to_string();
         Failure::GitHub(GitHubError::Retry { after: Duration::from_secs(2), message })
+    })
+}
+
+/// What the agent builds with, or how its life has ended before it began. Only who writes waits for a
+/// set-up; who reads sees what is there.
+async fn supplies(
+    parts: &Parts,
+    claimed: &Claimed,
+    situation: &Situation,
+    agent: &Agent,
+) -> Result<Result<Option<Supplies>, Life>, Failure> {
+    if !agent.role.writes() {
+        return Ok(Ok(setup::shown(parts, situation).await?));
+    }
+    Ok(match setup::supplied(parts, claimed, situation, setup::For::Agent(agent), false).await {
+        Ok(Supplied::Ready(supplies)) => Ok(supplies.map(|supplies| *supplies)),
+        Ok(Supplied::Failed(problem)) | Err(Failure::Hopeless(problem)) => {
+            Err(Life { end: End::Failed(FailKind::Setup(problem)), ..lost() })
+        }
+        Ok(Supplied::Stopped) => Err(match agents::wanted(&parts.pool, agent.id).await? {
+            Some((_, by)) => Life::cancelled(by),
+            None if parts.shutting_down.is_cancelled() => Life::cancelled(CancelledBy::Shutdown),
+            None => lost(),
+        }),
+        Err(failure) => return Err(failure),
     })
 }
 
@@ -120,6 +156,7 @@ async fn assignment(
     let token = new_token();
     let hash: [u8; 32] = Sha256::digest(token.expose_secret().as_bytes()).into();
     agents::set_token_hash(&parts.pool, agent.id, &hash).await?;
+    agents::set_tools(&parts.pool, agent.id, &rendered.baton).await?;
     let policy = situation.policy.roles.get(&agent.role);
     let minutes = policy.and_then(|role| role.minutes).unwrap_or(rendered.minutes);
     let patience = Patience {
@@ -127,7 +164,6 @@ async fn assignment(
         silence: parts.settings.minute * rendered.silence_minutes,
         linger: LINGER,
     };
-    let slug = &parts.identity.slug;
     Ok(Assignment {
         agent: agent.id,
         role: agent.role,
@@ -138,13 +174,21 @@ async fn assignment(
         rendered,
         repository: situation.repository.id,
         base: agent.base.clone(),
+        supplies: None,
         token,
         patience,
-        identity: Identity {
-            name: format!("{slug}[bot]"),
-            email: format!("{}+{slug}[bot]@users.noreply.github.com", parts.identity.bot),
-        },
+        identity: identity(parts),
+        trailers: trailers(situation.task.as_ref().map_or(0, |task| task.id.0), agent.id.0).into(),
     })
+}
+
+/// Who makes commits: the App's own account, as GitHub shows it.
+pub(super) fn identity(parts: &Parts) -> Identity {
+    let slug = &parts.identity.slug;
+    Identity {
+        name: format!("{slug}[bot]"),
+        email: format!("{}+{slug}[bot]@users.noreply.github.com", parts.identity.bot),
+    }
 }
 
 /// A token that only this agent and the gateway know; the database has its hash.
@@ -172,133 +216,29 @@ async fn extra(
             _ => None,
         };
         let diff = from.map(|from| mirror.diff_text(&from, &base, MAX_DIFF)).transpose()?;
-        let mut instructions = String::new();
-        for name in INSTRUCTIONS {
-            let Some(tip) = &tip else { break };
-            if let Some(text) = mirror.file(tip, name, MAX_INSTRUCTIONS)? {
-                instructions.push_str(&String::from_utf8_lossy(&text));
-                instructions.push('\n');
-            }
-        }
-        Ok((diff, instructions))
+        let instructions = tip.map(|tip| mirror.instructions(&tip)).transpose()?;
+        Ok((diff, instructions.flatten()))
     });
     let (diff, instructions) =
         reading.await.map_err(|error| Failure::Hopeless(error.to_string()))?;
+    let left = match &situation.task {
+        Some(task) => context_entries::list(&parts.pool, task.id).await?,
+        None => Vec::new(),
+    };
     let mut frame = [0_u8; 8];
     rand::rng().fill_bytes(&mut frame);
     Ok(prompt::Extra {
         diff,
-        project_instructions: (!instructions.is_empty()).then_some(instructions),
+        project_instructions: instructions,
         frame: frame.iter().map(|byte| format!("{byte:02x}")).collect(),
         resumed,
+        left: left.into_iter().map(|entry| entry.key).collect(),
         evidence: situation.last_run(RunKind::Verify).cloned(),
     })
 }
 
-/// The files in which a repository instructs agents, read from its default branch.
-const INSTRUCTIONS: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
 /// How much of a diff a prompt holds, in bytes.
 const MAX_DIFF: usize = 200_000;
-/// How much of a file of instructions a prompt holds, in bytes.
-const MAX_INSTRUCTIONS: usize = 32_000;
-
-/// Sits between a running agent and the database: keeps what it tells, hands it what it is told.
-struct Desk<'a> {
-    parts: &'a Parts,
-    agent: AgentId,
-    /// Cancelled when another worker may have the job soon: then nothing may run here any more.
-    lost: CancellationToken,
-    give: mpsc::Sender<Order>,
-}
-
-impl Desk<'_> {
-    /// Until the agent has nothing more to tell.
-    async fn sit(mut self, mut heard: mpsc::Receiver<Note>) {
-        let mut log = self.parts.logs.open(self.agent);
-        let redactor = self.parts.redactor();
-        let mut progress = Progress::default();
-        let mut killed = false;
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                note = heard.recv() => match note {
-                    Some(note) => progress.take(&mut log, &redactor, note).await,
-                    None => break,
-                },
-                () = self.lost.cancelled(), if !killed => {
-                    killed = true;
-                    let by = CancelledBy::Superseded;
-                    self.order(Order::Stop { stop: Stop::Kill, by }).await;
-                }
-                _ = tick.tick() => {
-                    if let Err(error) = self.look(&mut progress).await {
-                        tracing::warn!(agent.id = %self.agent, %error, "the agent's row could not be kept up to date");
-                    }
-                }
-            }
-        }
-        drop(log);
-        if let Err(error) = self.look(&mut progress).await {
-            tracing::warn!(agent.id = %self.agent, %error, "the agent's last words could not be kept");
-        }
-    }
-
-    /// Writes what changed and reads what is wanted.
-    async fn look(&mut self, progress: &mut Progress) -> Result<(), Failure> {
-        let pool = &self.parts.pool;
-        let now = self.parts.clock.now();
-        if std::mem::take(&mut progress.changed) {
-            let line = progress.doing.as_ref();
-            agents::set_progress(pool, self.agent, &progress.todo, line, now).await?;
-        }
-        agents::heartbeat(pool, self.agent, now).await?;
-        if let Some((stop, by)) = agents::wanted(pool, self.agent).await? {
-            self.order(Order::Stop { stop, by }).await;
-        } else if self.parts.shutting_down.is_cancelled() {
-            self.order(Order::Stop { stop: Stop::Interrupt, by: CancelledBy::Shutdown }).await;
-        }
-        for message in agent_inbox::take_undelivered(pool, self.agent, now).await? {
-            self.order(Order::Say(prompt::message_text(&message))).await;
-        }
-        Ok(())
-    }
-
-    async fn order(&self, order: Order) {
-        // The agent has ended meanwhile: its end tells what became of it.
-        let _ = self.give.send(order).await;
-    }
-}
-
-/// The newest of what an agent told.
-#[derive(Default)]
-struct Progress {
-    todo: Vec<TodoItem>,
-    doing: Option<Untrusted>,
-    changed: bool,
-}
-
-impl Progress {
-    async fn take(&mut self, log: &mut LogWriter, redactor: &Redactor, note: Note) {
-        match note {
-            Note::Line { stream, text } => {
-                let stream = match stream {
-                    Stream::Out => LogStream::Output,
-                    Stream::Error => LogStream::Error,
-                };
-                log.line(stream, text.as_bytes()).await;
-            }
-            Note::Doing(text) => {
-                let first: String =
-                    text.0.lines().next().unwrap_or_default().chars().take(300).collect();
-                log.line(LogStream::Note, first.as_bytes()).await;
-                (self.doing, self.changed) = (Some(Untrusted(redactor.redact(&first))), true);
-            }
-            Note::Todo(todo) => (self.todo, self.changed) = (todo, true),
-            Note::Started { .. } | Note::Usage(_) => {}
-        }
-    }
-}
 
 /// Saves how the life went, and tells it to the task.
 async fn save(
@@ -310,6 +250,7 @@ async fn save(
 ) -> Result<(), Failure> {
     let now = parts.clock.now();
     let event = told(parts, task, agent, What::AgentFinished { agent: agent.id }).await?;
+    let asked = asked(parts, agent.id).await?;
     let mut tx = parts.pool.begin().await?;
     if let Some(bytes) = &life.session {
         agent_sessions::save(&mut *tx, agent.session, &agent.provider, agent.id, bytes, now)
@@ -323,13 +264,27 @@ async fn save(
         // Its workspace is still there.
         wake = queue::enqueue(&mut tx, &[sweep::one(Sweep::Agents, now)]).await?;
     }
-    let finished = agents::Finished { end: life.end, outcome: life.outcome, head: life.head };
+    let (end, outcome) = match asked {
+        Some(question) => (End::Asked(question), None),
+        None => (life.end, life.outcome),
+    };
+    let finished = agents::Finished { end, outcome, head: life.head };
     agents::finish(&mut *tx, agent.id, finished, now).await?;
+    command_runs::end_lost_setups(&mut *tx, task, agent.stage, now).await?;
     let wake = wake.and(parse::save(&mut tx, &[event], now).await?);
     queue::finish(&mut tx, claimed, now).await?;
     tx.commit().await?;
     wake.release(&parts.wakes);
     Ok(())
+}
+
+/// The question that the agent's end stands for. Once it has asked, it matters little how its last turn
+/// went, or whether there was one: unless somebody wanted it to end, it ended with its question.
+async fn asked(parts: &Parts, agent: AgentId) -> Result<Option<QuestionId>, Failure> {
+    match agents::wanted(&parts.pool, agent).await? {
+        Some(_) => Ok(None),
+        None => Ok(questions::of_agent(&parts.pool, agent).await?),
+    }
 }
 
 /// Tells the task that its agent cannot start, and ends the agent.

@@ -4,8 +4,7 @@ use super::{Failure, Parts};
 use crate::{
     github::{GitHubError, Repo},
     model::{
-        Actor, Event, Facts, InputComment, IssueFacts, Login, Permission, Repository, Task,
-        TaskInput,
+        Actor, Event, Facts, InputComment, IssueFacts, Permission, Repository, Task, TaskInput,
     },
     workflow::{Fact, facts_needed},
 };
@@ -52,37 +51,51 @@ async fn permission(repo: &Repo, actor: &Actor) -> Result<Option<Permission>, Fa
 }
 
 /// The issue with the words that agents may get: its own text, and comments by people with triage or
-/// more. Baton's own comments and commands are left out.
+/// more. Baton's own comments and commands are left out. Who of their writers has no write access now is
+/// kept with the words.
 async fn issue(repo: &Repo, number: u64) -> Result<Option<IssueFacts>, Failure> {
     let Some(issue) = known(repo.issue(number).await)? else { return Ok(None) };
-    let mut trusted: Vec<(Login, bool)> = Vec::new();
+    let author = issue.author.login;
+    let mut asked = vec![(author.clone(), known(repo.permission(&author).await)?)];
+    let mut outsiders = Vec::new();
     let mut comments = Vec::new();
+    if !may_push(asked[0].1) {
+        outsiders.push(author.to_string());
+    }
     for comment in repo.comments(number).await? {
         if comment.author_is_own || is_command(&comment.body.0) {
             continue;
         }
         let login = &comment.author.login;
-        let known_one = trusted.iter().find(|(known, _)| known == login).map(|(_, may)| *may);
-        let may = match known_one {
-            Some(may) => may,
+        let known_one = asked.iter().find(|(known, _)| known == login).map(|(_, has)| *has);
+        let has = match known_one {
+            Some(has) => has,
             None => {
                 let has = known(repo.permission(login).await)?;
-                let may = has.is_some_and(|has| has >= Permission::Triage);
-                trusted.push((login.clone(), may));
-                may
+                asked.push((login.clone(), has));
+                has
             }
         };
-        if may {
+        if has.is_some_and(|has| has >= Permission::Triage) {
+            if !may_push(has) && !outsiders.contains(&login.to_string()) {
+                outsiders.push(login.to_string());
+            }
             comments.push(InputComment { author: login.to_string(), body: comment.body });
         }
     }
     let input = TaskInput {
         title: issue.title,
         body: issue.body,
-        author: issue.author.login.to_string(),
+        author: author.to_string(),
         comments,
+        outsiders,
     };
     Ok(Some(IssueFacts { open: issue.open, labels: issue.labels, input, is_pull: issue.is_pull }))
+}
+
+/// Whether what they write may reach a branch without being looked at.
+fn may_push(has: Option<Permission>) -> bool {
+    has.is_some_and(|has| has >= Permission::Write)
 }
 
 /// Words for Baton are no words for its agents.

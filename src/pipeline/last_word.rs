@@ -85,7 +85,9 @@ async fn agent_ends(
     }
     let end = End::Failed(FailKind::Setup(error.to_owned()));
     let finished = agents::Finished { end, outcome: None, head: None };
-    agents::finish(&mut *tx, id, finished, parts.clock.now()).await?;
+    let now = parts.clock.now();
+    agents::finish(&mut *tx, id, finished, now).await?;
+    command_runs::end_lost_setups(&mut *tx, row.task, row.agent.stage, now).await?;
     let what = What::AgentFinished { agent: id };
     let key = format!("agent:{id}:{}", what.name());
     let event = own_event(parts, tx, row.task, key, what).await?;
@@ -103,7 +105,9 @@ async fn run_breaks(
         return Ok(Wake::none());
     }
     let broken = RunState::Broken { reason: error.to_owned() };
-    command_runs::finish(&mut *tx, id, &broken, parts.clock.now()).await?;
+    let now = parts.clock.now();
+    command_runs::finish(&mut *tx, id, &broken, now).await?;
+    command_runs::end_lost_setups(&mut *tx, task, run.stage, now).await?;
     let what = What::CommandsFinished { run: id };
     let key = format!("run:{id}:finished");
     let event = own_event(parts, tx, task, key, what).await?;

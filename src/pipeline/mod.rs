@@ -7,7 +7,8 @@
 //! - `parse`    – a stored delivery becomes events
 //! - `route`    – an event finds its tasks
 //! - `decide`   – facts, situation, decision; `apply` makes its effects rows and jobs
-//! - `execute`  – an agent's life, seen from the database; `commands` the same for the repository's own
+//! - `execute`  – an agent's life, seen from the database, with `desk` between the two; `commands` the same for the repository's own,
+//!   `setup` what both are given to build with
 //! - `publish`  – a change is checked, pushed and gets its pull request
 //! - `say`      – desired state; `perform` – acts
 //! - `last_word` – what becomes visible of a job that is given up
@@ -16,6 +17,7 @@
 mod apply;
 mod commands;
 mod decide;
+mod desk;
 mod error;
 mod execute;
 mod facts;
@@ -28,6 +30,7 @@ mod publish;
 mod route;
 mod say;
 mod settings;
+mod setup;
 mod situation;
 mod spine;
 pub mod sweep;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Failure, Parts,
-    execute::{own_event, refresh_mirror},
+    execute::{identity, own_event, refresh_mirror},
     parse, situation, writing,
 };
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
         StageState, Task, What,
     },
     queue::{self, Claimed},
-    report,
-    workspace::{Push, PushError, Rules},
+    report, workflow,
+    workspace::{Push, PushError, Rules, Signature, trailers},
 };
 
 /// At most so many files in one change.
@@ -74,6 +74,9 @@ async fn out(
     if let Some(refusal) = checked(parts, situation, head).await? {
         return Ok(What::PublishRefused { refusal });
     }
+    if workflow::is_held(situation, task, head) {
+        return Ok(What::PublishHeld { head: head.clone() });
+    }
     let Some(branch) = &task.branch else {
         return Err(Failure::Hopeless("the task has no branch".to_owned()));
     };
@@ -105,14 +108,34 @@ async fn checked(
         secrets: parts.settings.secrets.clone(),
     };
     let (default, head) = (situation.repository.default_branch.clone(), head.clone());
+    let published = situation.task.as_ref().and_then(|task| task.head.clone());
+    let signature = signature(parts, situation);
     let reading = parts.runtime.workspaces.read(situation.repository.id, move |mirror| {
+        // Never over what a person pushed: only onto it.
+        if let Some(published) = &published
+            && !mirror.is_ancestor(published, &head)?
+        {
+            return Ok(Some(Refusal::BranchMoved));
+        }
         let Some(tip) = mirror.branch(&default)? else { return Ok(Some(Refusal::BranchMoved)) };
         match mirror.merge_base(&tip, &head)? {
-            Some(from) => mirror.refusal(&from, &head, &rules),
+            Some(from) => match mirror.refusal(&from, &head, &rules)? {
+                None => mirror.unsigned(&from, published.as_ref(), &head, &signature),
+                refusal => Ok(refusal),
+            },
             None => Ok(Some(Refusal::BranchMoved)),
         }
     });
     reading.await.map_err(|error| Failure::Hopeless(error.to_string()))
+}
+
+/// What every commit has to carry that is not on GitHub yet.
+fn signature(parts: &Parts, situation: &Situation) -> Signature {
+    let task = situation.task.as_ref().map_or(0, |task| task.id.0);
+    let agents = situation.agents.iter().map(|agent| trailers(task, agent.id.0));
+    let [about, _] = trailers(task, 0);
+    let agents = agents.map(|[_, agent]| agent).collect();
+    Signature { identity: identity(parts), task: about, agents }
 }
 
 /// Pushes, once: where the branch has the commit already, that is what was wanted.

@@ -101,7 +101,9 @@ fn may_begin(what: &What) -> bool {
         | What::AgentFinished { .. }
         | What::CommandsFinished { .. }
         | What::PublishDone { .. }
+        | What::PublishHeld { .. }
         | What::PublishRefused { .. }
-        | What::StartRefused { .. } => false,
+        | What::StartRefused { .. }
+        | What::DeadlinePassed { .. } => false,
     }
 }

@@ -12,8 +12,8 @@ use crate::{
     github::{Check, CommentUpdate, CreatedComment, GitHubError, Repo},
     logs::LogStream,
     model::{
-        AgentId, CheckRunId, CommentId, Desired, ReportId, ReportKind, Situation, StageKey,
-        Untrusted,
+        AgentId, CheckRunId, CommentId, Desired, Difference, ReportId, ReportKind, Sha, Situation,
+        StageKey, TaskState, Untrusted, WaitFor,
     },
     queue::{self, Claimed},
     report,
@@ -38,6 +38,9 @@ pub(super) async fn report(parts: &Parts, claimed: &Claimed, id: ReportId) -> Re
     }
     if let ReportKind::Check(stage, _) = &row.kind {
         situation.tail = tail(parts, &situation, *stage).await?;
+    }
+    if let ReportKind::AskingPush(head) = &row.kind {
+        situation.difference = difference(parts, &situation, head).await?;
     }
     writing::allowed(parts).await?;
     let desired = report::render(&situation, &row.kind);
@@ -84,6 +87,43 @@ async fn tail(
     Ok(Some((agent.id, lines.into_iter().skip(skipped).collect())))
 }
 
+/// How much of a difference a comment shows, in bytes: with what else it says it stays under GitHub's limit
+/// of 65,536 characters.
+const MAX_DIFFERENCE: usize = 40_000;
+
+/// What the commit changes that waits for being let out; none where it waits no more.
+async fn difference(
+    parts: &Parts,
+    situation: &Situation,
+    head: &Sha,
+) -> Result<Option<Difference>, Failure> {
+    let Some(task) = &situation.task else { return Ok(None) };
+    if task.state != TaskState::Waiting(WaitFor::PushApproval(head.clone())) {
+        return Ok(None);
+    }
+    let (default, pushed) = (situation.repository.default_branch.clone(), task.head.clone());
+    let (head, redactor) = (head.clone(), parts.redactor());
+    let reading = parts.runtime.workspaces.read(situation.repository.id, move |mirror| {
+        let tip = mirror.branch(&default)?;
+        let from = match (pushed, tip) {
+            (Some(pushed), _) => Some(pushed),
+            (None, Some(tip)) => mirror.merge_base(&tip, &head)?,
+            (None, None) => None,
+        };
+        let Some(from) = from else { return Ok(None) };
+        let files = mirror.changes(&from, &head)?.into_iter();
+        let files = files.map(|change| (change.path, change.added, change.removed)).collect();
+        let text = mirror.diff_text(&from, &head, MAX_DIFFERENCE)?;
+        let cut = text.len() > MAX_DIFFERENCE;
+        Ok(Some(Difference { from, head, files, text: Untrusted(redactor.redact(&text)), cut }))
+    });
+    // Another machine's mirror may hold the commit: whoever has it says it.
+    reading.await.map_err(|error| Failure::Later {
+        after: std::time::Duration::from_secs(10),
+        reason: error.to_string(),
+    })
+}
+
 async fn finish(parts: &Parts, claimed: &Claimed) -> Result<(), Failure> {
     let mut tx = parts.pool.begin().await?;
     queue::finish(&mut tx, claimed, parts.clock.now()).await?;
@@ -119,7 +159,9 @@ async fn make_true(
     match desired {
         Desired::Nothing => Ok(before),
         Desired::Comment { body, minimised, frozen } => {
-            let applied = comment(&repo, task.number, body, *frozen, before).await?;
+            // What was answered before it was asked needs no asking any more.
+            let answered = *minimised && *frozen;
+            let applied = comment(&repo, task.number, body, *frozen, answered, before).await?;
             if *minimised && let Some(node) = &applied.node {
                 repo.minimise_comment(node).await?;
             }
@@ -162,6 +204,7 @@ async fn comment(
     number: u64,
     body: &str,
     frozen: bool,
+    answered: bool,
     before: Applied,
 ) -> Result<Applied, Failure> {
     let marker = body.lines().next().unwrap_or(body);
@@ -174,6 +217,9 @@ async fn comment(
         if kept {
             return Ok(Applied { github_id: Some(known.id.0), node: Some(known.node) });
         }
+    }
+    if answered {
+        return Ok(Applied::default());
     }
     let created = repo.create_comment(number, body).await?;
     Ok(Applied { github_id: Some(created.id.0), node: Some(created.node) })

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::{
     db::nodes::NodeId,
-    model::{Environment, Limits, RepositoryName},
+    model::{Environment, Keep, Limits, RepositoryName},
 };
 
 /// The part of the configuration that deciding, executing and saying rest on.
@@ -20,6 +20,8 @@ pub struct Settings {
     pub model: String,
     /// What no repository can raise.
     pub limits: Limits,
+    /// How much is kept on this machine's disk.
+    pub keep: Keep,
     /// Which repositories may deploy where, with what.
     pub grants: Vec<DeployGrant>,
     /// Values that must never be stored or pushed.

@@ -52,11 +52,14 @@ pub(super) async fn load(
         plans: Vec::new(),
         approvals: Vec::new(),
         findings: Vec::new(),
+        questions: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
+        fetches: Vec::new(),
         deployments: Vec::new(),
         asked: Vec::new(),
         tail: None,
+        difference: None,
         server,
         facts,
     };
@@ -68,8 +71,10 @@ pub(super) async fn load(
         situation.plans = loaded.plans;
         situation.approvals = loaded.approvals;
         situation.findings = loaded.findings;
+        situation.questions = loaded.questions;
         situation.agents = loaded.agents;
         situation.runs = loaded.runs;
+        situation.fetches = loaded.fetches;
         situation.deployments = loaded.deployments;
         situation.asked = loaded.asked;
     }

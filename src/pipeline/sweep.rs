@@ -11,7 +11,7 @@ use crate::{
         deliveries::{self, NewDelivery},
         ledger,
         partitions::{self, Partitioned},
-        reports, repositories, tasks, usage,
+        questions, reports, repositories, tasks, usage,
     },
     model::{
         Actor, Cause, Command, Form, Job, NewEvent, NewJob, Subject, Sweep, Task, TaskId,
@@ -30,6 +30,11 @@ const BATCH: i64 = 200;
 const KEEP_DELIVERIES: TimeDelta = TimeDelta::days(30);
 /// How long bodies, lines and the history of jobs are kept.
 const KEEP_DETAILS: TimeDelta = TimeDelta::days(14);
+
+/// How long what a set-up brought is kept after its last use.
+const KEEP_LAYERS: TimeDelta = TimeDelta::days(14);
+/// How much of it is kept on one machine: 20 GiB.
+const MOST_LAYERS: u64 = 20 << 30;
 
 /// How often each reconciler runs without being asked.
 #[must_use]
@@ -189,7 +194,7 @@ async fn unsaid(parts: &Parts) -> Result<Wake, Failure> {
     Ok(wake)
 }
 
-/// Resumes tasks whose quota is back.
+/// Resumes tasks whose quota is back, and goes on where nobody answered in time.
 async fn deadlines(parts: &Parts) -> Result<Wake, Failure> {
     let now = parts.clock.now();
     let mut found = Vec::new();
@@ -198,6 +203,10 @@ async fn deadlines(parts: &Parts) -> Result<Wake, Failure> {
         let what =
             What::CommandGiven { command: Command::Resume, form: Form::Operator, comment: None };
         found.push(event(&row.task, row.repository, what, now));
+    }
+    for (task, question) in questions::list_due(&parts.pool, now).await? {
+        let row = tasks::load(&parts.pool, task).await?;
+        found.push(event(&row.task, row.repository, What::DeadlinePassed { question }, now));
     }
     let mut tx = parts.pool.begin().await?;
     let wake = parse::save(&mut tx, &found, now).await?;
@@ -227,8 +236,31 @@ async fn retention(parts: &Parts) -> Result<Wake, Failure> {
     for table in Partitioned::ALL {
         partitions::drop_before(&parts.pool, table, now - KEEP_DETAILS).await?;
     }
+    collect(parts).await?;
+    let layers = parts.runtime.workspaces.collect_layers(now - KEEP_LAYERS, MOST_LAYERS);
+    match layers {
+        Ok(0) => {}
+        Ok(layers) => tracing::info!(layers, "deleted what set-ups brought and nobody used"),
+        Err(error) => tracing::warn!(%error, "what set-ups brought could not be looked through"),
+    }
     while deliveries::delete_before(&parts.pool, now - KEEP_DELIVERIES, 1000).await? == 1000 {}
     Ok(Wake::none())
+}
+
+/// Takes base checkouts away that are not worth their room.
+async fn collect(parts: &Parts) -> Result<(), Failure> {
+    let (workspaces, keep) = (parts.runtime.workspaces.clone(), parts.settings.keep);
+    let now = parts.clock.now().into();
+    let collected = tokio::task::spawn_blocking(move || workspaces.collect(&keep, now)).await;
+    match collected.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+        Ok(collected) if collected.bases > 0 => {
+            let (bases, bytes) = (collected.bases, collected.bytes);
+            tracing::info!(bases, bytes, "took base checkouts away");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "base checkouts could not be looked at"),
+    }
+    Ok(())
 }
 
 fn job(job: Job, dedup: Option<String>, run_at: Timestamp) -> NewJob {

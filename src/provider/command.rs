@@ -65,12 +65,16 @@ impl Provider for CommandProvider {
 
     fn launch(&self) -> Command {
         let gateway = self.task.gateway_url.clone();
-        let own = vec![
+        let mut own = vec![
             ("ANTHROPIC_BASE_URL", gateway.clone()),
             ("OPENAI_BASE_URL", gateway),
             ("ANTHROPIC_API_KEY", self.task.token.expose_secret().to_owned()),
             ("BATON_SESSION_DIR", self.task.config_dir.display().to_string()),
         ];
+        if let Some(server) = &self.task.tool_server {
+            own.push(("BATON_TOOLS_URL", server.url.clone()));
+            own.push(("BATON_TOOLS_TOKEN", server.token.expose_secret().to_owned()));
+        }
         Command {
             arguments: Vec::new(),
             environment: environment(&self.task, own),
@@ -156,6 +160,7 @@ fn failure(line: &Value) -> FailKind {
             None => FailKind::Model(words),
         },
         "setup" => FailKind::Setup(words),
+        "tools" => FailKind::Tools(words),
         "invalid_outcome" => FailKind::InvalidOutcome(words),
         "interrupted" => FailKind::Provider("the turn was interrupted".to_owned()),
         "" => FailKind::Provider(words),
@@ -185,8 +190,8 @@ fn refusal(line: &Value) -> Option<ModelRefusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{TodoItem, TodoState};
-    use crate::provider::launch::tests::task;
+    use crate::model::{TodoItem, TodoState, Tool};
+    use crate::provider::launch::{ToolServer, tests::task};
 
     fn events(provider: &mut CommandProvider, line: &Value) -> Vec<AgentEvent> {
         let steps = provider.line(line.to_string().as_bytes());
@@ -228,6 +233,22 @@ mod tests {
         let command = provider.launch();
         assert_eq!(command.variable("BATON_SESSION_DIR"), Some("/agent/config"));
         assert_eq!(command.variable("OPENAI_BASE_URL"), Some("http://127.0.0.1:4000"));
+    }
+
+    #[test]
+    fn the_tool_server_is_named_in_the_environment_where_there_is_one() {
+        let server = ToolServer {
+            url: "http://127.0.0.1:4000/mcp".to_owned(),
+            token: "its-token".into(),
+            tools: vec![Tool::AskHuman],
+        };
+        let with = CommandProvider::new(Launch { tool_server: Some(server), ..task() }).launch();
+        assert_eq!(with.variable("BATON_TOOLS_URL"), Some("http://127.0.0.1:4000/mcp"));
+        assert_eq!(with.variable("BATON_TOOLS_TOKEN"), Some("its-token"));
+        assert_eq!(CommandProvider::new(task()).launch().variable("BATON_TOOLS_URL"), None);
+        let mut provider = started(None);
+        let line = json!({"type": "result", "is_error": true, "text": "401", "reason": "tools"});
+        assert_eq!(finished(&mut provider, &line), Err(FailKind::Tools("401".to_owned())));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::model::{Role, SessionId};
+use crate::model::{Role, SessionId, Tool};
 
 /// Everything that a provider has to know to start an agent. Paths are as seen inside the sandbox.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct Launch {
     pub schema: Option<Value>,
     /// The tools that the role may use, in Claude Code's words: `Read`, `Bash`, …
     pub tools: Vec<String>,
+    /// Baton's own tools; none where the role has none.
+    pub tool_server: Option<ToolServer>,
     /// The session's id, chosen by Baton.
     pub session: SessionId,
     /// Whether that session is there already and goes on.
@@ -43,6 +45,17 @@ pub struct Launch {
     pub search_path: String,
     /// After how many model calls it ends, if at all.
     pub max_turns: Option<u32>,
+}
+
+/// Where Baton's own tools are: an MCP server over streamable HTTP, reached like the gateway.
+#[derive(Debug, Clone)]
+pub struct ToolServer {
+    /// Its address: `http://127.0.0.1:PORT/mcp`.
+    pub url: String,
+    /// What opens it, sent as `authorization: Bearer`.
+    pub token: SecretString,
+    /// What the role may call there.
+    pub tools: Vec<Tool>,
 }
 
 /// How the program is to be started.
@@ -114,6 +127,7 @@ pub(super) mod tests {
             prompt: "Look at the change.".to_owned(),
             schema: None,
             tools: vec!["Read".to_owned(), "Grep".to_owned(), "Glob".to_owned()],
+            tool_server: None,
             session: SessionId(Uuid::from_u128(7)),
             resume: false,
             gateway_url: "http://127.0.0.1:4000".to_owned(),

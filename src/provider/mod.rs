@@ -22,4 +22,4 @@ mod launch;
 
 pub use contract::{Exit, ModelRefusal, Provider, RefusalKind, Step, Talk};
 pub use kind::{ProviderKind, by_name};
-pub use launch::{Command, ConfigFile, Launch};
+pub use launch::{Command, ConfigFile, Launch, ToolServer};

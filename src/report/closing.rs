@@ -88,7 +88,8 @@ fn verdicts(situation: &Situation) -> String {
         | Outcome::Code(_)
         | Outcome::Review(_)
         | Outcome::Deploy(_)
-        | Outcome::Audit(_) => None,
+        | Outcome::Audit(_)
+        | Outcome::Analysis(_) => None,
     });
     verdict.unwrap_or_default()
 }

@@ -10,9 +10,12 @@ pub type Usage = (String, &'static str);
 pub fn meaning(word: &str) -> Option<&'static str> {
     let said = match word {
         "plan" => "plans the issue, or plans it again",
-        "approve" => "accepts the newest plan, or the one with that hash",
+        "approve" => {
+            "accepts the newest plan, or what the hash names: a plan, or a commit that waits to be pushed"
+        }
         "revise" => "plans again with your words",
-        "reject" => "turns the plan down and ends the task",
+        "reject" => "turns down what waits, a plan or a push, and ends the task",
+        "answer" => "answers what an agent asked: an option's number, or words",
         "fix" => "lets the coder settle what is open",
         "review" => "reads the pull request, or reads it again",
         "audit" => "looks over the repository and opens issues for what it finds",
@@ -35,6 +38,7 @@ pub fn usage(word: &str) -> String {
         "approve" => "approve [hash]".to_owned(),
         "revise" => "revise <what to change>".to_owned(),
         "reject" => "reject <why>".to_owned(),
+        "answer" => "answer <n>: <your answer>".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -45,15 +49,25 @@ pub fn sensible(situation: &Situation) -> Vec<Usage> {
     if situation.repository.off {
         return with_meaning(&["on", "status"]);
     }
+    if let Some(question) = situation.waiting_question() {
+        let usage = usage("answer").replace("<n>", &question.number.to_string());
+        let answer = meaning("answer").map(|meaning| (usage, meaning));
+        return answer.into_iter().chain(with_meaning(&["stop"])).collect();
+    }
     let Some(task) = &situation.task else { return with_meaning(&["plan", "review", "audit"]) };
+    if let TaskState::Waiting(WaitFor::PushApproval(head)) = &task.state {
+        let mut usages = with_meaning(&["approve", "revise", "reject", "stop"]);
+        usages[0] = (format!("approve {}", head.named()), "lets this commit be pushed");
+        return usages;
+    }
     let open = situation.findings.iter().any(|finding| finding.state == FindingState::Open);
     let words: &[&str] = match (&task.state, task.origin) {
-        (TaskState::Waiting(WaitFor::PlanApproval(_)), _) => {
+        (TaskState::Waiting(WaitFor::PlanApproval(_) | WaitFor::PushApproval(_)), _) => {
             &["approve", "revise", "reject", "stop"]
         }
         (TaskState::Waiting(WaitFor::Merge(_)), _) if open => &["fix", "review", "stop"],
         (TaskState::Waiting(WaitFor::Merge(_)), _) => &["review", "stop"],
-        (TaskState::Open, _) => &["stop", "status"],
+        (TaskState::Open | TaskState::Waiting(WaitFor::Answer(_)), _) => &["stop", "status"],
         (TaskState::Parked(reason), _) => after_parking(reason),
         (TaskState::Done | TaskState::Cancelled { .. }, TaskOrigin::Pull) => &["review"],
         (TaskState::Done | TaskState::Cancelled { .. }, TaskOrigin::Audit) => &["audit"],

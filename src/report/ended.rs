@@ -1,13 +1,15 @@
 //! How an agent ended, in words: what happened and what continues.
 
 use crate::model::{
-    Agent, CancelledBy, Conclusion, End, FailKind, RunState, Situation, StageKey, Untrusted,
-    Watchdog,
+    Agent, CancelledBy, Conclusion, End, FailKind, QuestionId, RunState, Situation, StageKey,
+    Untrusted, Watchdog,
 };
 
 use super::figures::moment;
 use super::people::ended_by;
+use super::question::how;
 use super::quote::line;
+use super::setup::setup_failed;
 
 /// An agent's end that is no success, ready to be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,7 @@ pub fn ending(situation: &Situation, agent: &Agent, end: &End) -> Option<Ending>
     let stage = agent.stage.name();
     let said = match end {
         End::Succeeded => return None,
+        End::Asked(question) => asked(situation, agent, *question),
         End::Failed(kind) => failed(situation, agent.stage, kind),
         End::OutOfQuota { until } => {
             let until = moment(*until, situation.now);
@@ -74,6 +77,26 @@ pub fn ending(situation: &Situation, agent: &Agent, end: &End) -> Option<Ending>
     Some(said)
 }
 
+/// An agent that asked is gone; another goes on with the answer.
+fn asked(situation: &Situation, agent: &Agent, id: QuestionId) -> Ending {
+    let stage = agent.stage.name();
+    let question = situation.question(id);
+    let number = question.map_or_else(String::new, |question| format!(" Q{}", question.number));
+    let waits = situation.waiting_question().is_some_and(|waiting| waiting.id == id);
+    let next = match question {
+        Some(question) if waits => {
+            format!("{} It goes on then.", how(situation, question, "Tick one on the thread"))
+        }
+        Some(_) | None => "It goes on with the answer.".to_owned(),
+    };
+    Ending {
+        conclusion: if waits { Conclusion::ActionRequired } else { Conclusion::Neutral },
+        title: format!("asked a person{number}"),
+        what: format!("The {stage} agent asked a person and ended; the question is on the thread."),
+        next,
+    }
+}
+
 /// Words for a failure of a stage.
 #[must_use]
 pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending {
@@ -84,7 +107,8 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
     let (title, what, next) = match kind {
         FailKind::Setup(why) => (
             "could not begin",
-            format!("The {verb} stage could not begin: {}", detail(why)),
+            setup_failed(situation, stage, kind)
+                .unwrap_or_else(|| format!("The {verb} stage could not begin: {}", detail(why))),
             format!("`/{name} retry` tries again once that is settled."),
         ),
         FailKind::Provider(why) => (
@@ -106,6 +130,14 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
             format!(
                 "`/{name} retry` tries again; a refused key or model is for whoever runs the server."
             ),
+        ),
+        FailKind::Tools(why) => (
+            "the agent could not reach Baton's tools",
+            format!(
+                "The agent was ended early, as it could not reach Baton's tools: {}",
+                detail(why)
+            ),
+            again,
         ),
         FailKind::Commands => commands_failed(situation, stage),
         FailKind::Verdict => (
@@ -130,6 +162,7 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
         | FailKind::Provider(_)
         | FailKind::InvalidOutcome(_)
         | FailKind::Model(_)
+        | FailKind::Tools(_)
         | FailKind::Crashed(_) => Conclusion::ActionRequired,
     };
     Ending { conclusion, title: title.to_owned(), what, next }

@@ -21,13 +21,16 @@ pub struct Marker {
     /// The whole hash that a tick approves, in an asking comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// The commit that a tick lets out, in a comment that asks for a push.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha: Option<String>,
 }
 
 /// Writes a marker: `<!-- baton:progress {"task":7,"subject":""} -->`.
 #[must_use]
 pub fn marker(name: &str, task: TaskId, kind: &str, subject: &str) -> String {
     let subject = subject.to_owned();
-    Marker { kind: kind.to_owned(), task, subject, plan: None }.write(name)
+    Marker { kind: kind.to_owned(), task, subject, plan: None, sha: None }.write(name)
 }
 
 /// Reads the marker with which a text begins; one further down is a quotation and counts nothing.
@@ -44,7 +47,7 @@ impl Marker {
     #[must_use]
     pub fn of_report(task: TaskId, kind: &ReportKind) -> Self {
         let key = kind.key();
-        Self { kind: key.kind.to_owned(), task, subject: key.subject, plan: None }
+        Self { kind: key.kind.to_owned(), task, subject: key.subject, plan: None, sha: None }
     }
 
     /// The hidden line.

@@ -9,6 +9,7 @@
 //! obvious thing to do. Text that somebody else wrote goes through [`quote`].
 
 mod asking;
+mod asking_push;
 mod audit;
 mod check;
 mod closing;
@@ -26,11 +27,13 @@ mod parked;
 mod people;
 mod progress;
 mod pull;
+mod question;
 pub mod quote;
 mod refused;
 mod render;
 mod replies;
 mod review;
+mod setup;
 mod steps;
 #[cfg(test)]
 mod tests;

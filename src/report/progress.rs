@@ -5,6 +5,7 @@ use crate::model::{
     StageState, Task, TaskOrigin, TaskState, Until, Untrusted, WaitFor,
 };
 
+use super::asking_push;
 use super::commands::{in_a_line, typed};
 use super::evidence::folded;
 use super::figures::{count, spent, split};
@@ -13,7 +14,9 @@ use super::kept::kept;
 use super::marker::Marker;
 use super::parked::parked;
 use super::people::{ended_by, pull_name, who_acts};
+use super::question::{answered, how, quoted};
 use super::quote::{block, code, line};
+use super::setup::fetched;
 use super::steps::{checklist, way};
 
 /// What the progress comment should say.
@@ -36,6 +39,13 @@ pub fn headline(situation: &Situation, task: &Task) -> String {
         TaskState::Waiting(WaitFor::PlanApproval(_)) => {
             format!("the plan is ready, waiting for {}", who_acts(situation))
         }
+        TaskState::Waiting(WaitFor::PushApproval(_)) => {
+            format!("the change is ready to be pushed, waiting for {}", who_acts(situation))
+        }
+        TaskState::Waiting(WaitFor::Answer(_)) => {
+            let doing = waiting_stage(situation).map_or("an agent", StageKey::name);
+            format!("{doing} has a question, waiting for {}", who_acts(situation))
+        }
         TaskState::Waiting(WaitFor::Merge(_)) => {
             format!(
                 "{} is ready, waiting for {} to merge it",
@@ -47,6 +57,12 @@ pub fn headline(situation: &Situation, task: &Task) -> String {
         TaskState::Done => format!("{}. Nothing for you to do", done(situation, task)),
         TaskState::Cancelled { by } => format!("ended by {}", ended_by(situation, by)),
     }
+}
+
+/// The stage whose agent asked what the task waits for.
+fn waiting_stage(situation: &Situation) -> Option<StageKey> {
+    let asked = situation.waiting_question()?;
+    situation.agent(asked.agent).map(|agent| agent.stage)
 }
 
 fn parked_headline(situation: &Situation, reason: &ParkReason) -> String {
@@ -142,8 +158,24 @@ fn warnings(situation: &Situation) -> Vec<String> {
 
 fn body(situation: &Situation, task: &Task) -> Vec<String> {
     match &task.state {
-        TaskState::Open => vec![notes(situation), checklist(situation), plan_folded(situation)],
+        TaskState::Open => {
+            let fetched = fetched(situation);
+            let steps = [checklist(situation), fetched, plan_folded(situation)];
+            [vec![notes(situation), answers(situation)], steps.into()].concat()
+        }
         TaskState::Waiting(WaitFor::PlanApproval(_)) => waiting_plan(situation),
+        TaskState::Waiting(WaitFor::PushApproval(head)) => {
+            let kept = format!("Commit `{}` is kept here, nothing of it was pushed.", head.short());
+            let why = asking_push::why(situation, task);
+            let steps = [checklist(situation), asking_push::act(situation)];
+            [vec![kept, why], steps.into(), vec![plan_folded(situation)]].concat()
+        }
+        TaskState::Waiting(WaitFor::Answer(_)) => {
+            let asked = situation.waiting_question();
+            let asked = asked.map(|asked| (quoted(asked), how(situation, asked, "Tick one below")));
+            let (asked, how) = asked.unwrap_or_default();
+            vec![asked, how, checklist(situation), plan_folded(situation)]
+        }
         TaskState::Waiting(WaitFor::Merge(_)) => {
             let words = latest_words(situation);
             vec![words, open_findings(situation), checklist(situation), plan_folded(situation)]
@@ -165,6 +197,12 @@ fn body(situation: &Situation, task: &Task) -> Vec<String> {
 pub fn is_plan(situation: &Situation, task: &Task) -> bool {
     let ends_there = situation.policy.until < Until::Pr;
     task.origin == TaskOrigin::Issue && ends_there
+}
+
+/// What agents asked and people answered, so that the thread shows on what the work rests.
+fn answers(situation: &Situation) -> String {
+    let told: Vec<String> = situation.questions.iter().filter_map(answered).collect();
+    told.join("\\\n")
 }
 
 fn waiting_plan(situation: &Situation) -> Vec<String> {
@@ -210,7 +248,8 @@ fn open_findings(situation: &Situation) -> String {
 
 fn parked_body(situation: &Situation, reason: &ParkReason) -> Vec<String> {
     let said = parked(situation, reason);
-    vec![kept(situation), said.wrong, options(&said.next), plan_folded(situation)]
+    let fetched = fetched(situation);
+    vec![kept(situation), said.wrong, fetched, options(&said.next), plan_folded(situation)]
 }
 
 /// What can be done, one a line.
@@ -230,6 +269,7 @@ fn latest_words(situation: &Situation) -> String {
         Outcome::Deploy(deploy) => &deploy.summary,
         Outcome::Verify(verify) => &verify.summary,
         Outcome::Audit(audit) => &audit.summary,
+        Outcome::Analysis(analysis) => &analysis.summary,
     });
     summary
         .into_iter()
@@ -285,7 +325,10 @@ fn footer(situation: &Situation, task: &Task) -> String {
             let split = if split.is_empty() { split } else { format!(" ({split})") };
             format!("{money}{split}{commands}")
         }
-        TaskState::Open | TaskState::Waiting(WaitFor::Merge(_)) => format!("{money}{commands}"),
+        TaskState::Waiting(WaitFor::PushApproval(_)) => money,
+        TaskState::Open | TaskState::Waiting(WaitFor::Answer(_) | WaitFor::Merge(_)) => {
+            format!("{money}{commands}")
+        }
     };
     format!("<sub>{said}</sub>")
 }

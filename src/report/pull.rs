@@ -11,6 +11,7 @@ use super::fit::{COMMENT, fit};
 use super::marker::Marker;
 use super::progress::plan_text;
 use super::quote::{block, code, line, plain};
+use super::setup::fetched;
 
 /// GitHub's limit for titles, in characters.
 const TITLE: usize = 256;
@@ -28,6 +29,7 @@ pub fn pull(situation: &Situation, task: &Task) -> Desired {
         format!("Closes #{}", task.number),
         plan(situation),
         evidence(situation, newest),
+        fetched(situation),
         notes(newest),
         footer(situation),
     ];

@@ -38,6 +38,14 @@ pub fn refused(situation: &Situation, refusal: &Refusal) -> (String, String) {
         Refusal::Symlink(path) => {
             (format!("The change adds or changes the symbolic link {}.", code(path)), again)
         }
+        Refusal::ForeignAuthor { commit } => (
+            format!("Commit `{commit}` is not by Baton's own account, as author and committer."),
+            format!("{retry} lets the coder make the change again."),
+        ),
+        Refusal::NoTrailer { commit } => (
+            format!("Commit `{commit}` does not say which task and agent it is of."),
+            format!("{retry} lets the coder make the change again, with the trailers that say so."),
+        ),
         Refusal::Nothing => (
             "The coder committed nothing; its reasons are in the log of its agent.".to_owned(),
             format!("say on the issue what is missing, then {retry} tries again."),

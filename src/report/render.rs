@@ -2,7 +2,7 @@
 
 use crate::model::{Desired, ReportKind, Situation};
 
-use super::{asking, check, closing, deployment, labels, progress, pull};
+use super::{asking, asking_push, check, closing, deployment, labels, progress, pull, question};
 
 /// What the object of this kind should be. Deterministic: the same situation says the same.
 #[must_use]
@@ -11,6 +11,8 @@ pub fn render(situation: &Situation, kind: &ReportKind) -> Desired {
     match kind {
         ReportKind::Progress => progress::progress(situation, task),
         ReportKind::Asking(number) => asking::asking(situation, task, *number),
+        ReportKind::AskingPush(head) => asking_push::asking_push(situation, task, head),
+        ReportKind::Question(number) => question::question(situation, task, *number),
         ReportKind::Check(stage, head) => check::check(situation, task, *stage, head),
         ReportKind::Labels => labels::labels(situation, task),
         ReportKind::Pull => pull::pull(situation, task),

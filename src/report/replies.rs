@@ -3,8 +3,9 @@
 use crate::model::{NotHere, Outcome, Permission, Reply, Situation};
 
 use super::commands::{in_a_line, meaning, sensible, typed, usage};
-use super::figures::spent;
+use super::figures::{count, spent};
 use super::progress::headline;
+use super::question::answered;
 use super::quote::code;
 use super::steps::checklist;
 
@@ -33,6 +34,11 @@ pub fn reply(situation: &Situation, reply: &Reply) -> String {
             "Baton is on in this repository. What was stopped stays so until {} on its thread.",
             typed(situation, "resume")
         ),
+        Reply::AnsweredByDefault { question } => {
+            let asked = situation.question(*question).and_then(answered);
+            let asked = asked.unwrap_or_else(|| "Nobody answered in time.".to_owned());
+            format!("{asked}\n\nBaton goes on with that. {}", also(situation))
+        }
         Reply::Audited { agent } => {
             match situation.agent(*agent).and_then(|agent| agent.outcome.as_ref()) {
                 Some(Outcome::Audit(outcome)) => super::audit::audit_summary(outcome),
@@ -57,6 +63,20 @@ fn not_here(situation: &Situation, command: &str, why: &NotHere) -> String {
             return format!(
                 "That is not the newest plan, nothing was approved. The newest is `{current}`: read it, then {approve}."
             );
+        }
+        NotHere::OtherCommit { current } => {
+            let approve = typed(situation, &format!("approve {current}"));
+            return format!(
+                "That is not the commit that waits, nothing was pushed. `{current}` waits: read what it changes, then {approve}."
+            );
+        }
+        NotHere::NoQuestion => "no question waits for an answer".to_owned(),
+        NotHere::Unanswered { question } => {
+            let answer = typed(situation, &format!("answer {question}: <your answer>"));
+            format!("question Q{question} waits for an answer first: {answer}")
+        }
+        NotHere::NoSuchOption { options } => {
+            format!("the question has {} to choose from", count(*options as usize, "option"))
         }
         NotHere::Busy => "Baton is at it already".to_owned(),
         NotHere::NothingToFix => "no finding of Baton's own pull request is left to fix".to_owned(),

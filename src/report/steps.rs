@@ -2,7 +2,7 @@
 
 use crate::model::{
     Agent, AgentState, FindingState, Outcome, RunKind, Severity, Situation, Stage, StageKey,
-    StageState, TaskOrigin, TaskState, TodoState, Until,
+    StageState, TaskOrigin, TaskState, TodoState, Until, WaitFor,
 };
 
 use super::evidence::newest;
@@ -99,7 +99,7 @@ fn stage_line(situation: &Situation, key: StageKey) -> String {
         StageState::Publishing { head, .. } => {
             ("➜", format!("`{}` is on its way to GitHub", head.short()))
         }
-        StageState::Waiting(_) => ("➜", waiting(key)),
+        StageState::Waiting(wait) => ("➜", waiting(situation, wait)),
         StageState::Passed => ("✓", passed(situation, key)),
         StageState::Failed(kind) => {
             let said = super::ended::failed(situation, key, kind);
@@ -123,14 +123,15 @@ fn has_stopped(situation: &Situation) -> bool {
     state.is_some_and(|state| state.is_final() || matches!(state, TaskState::Parked(_)))
 }
 
-fn waiting(key: StageKey) -> String {
-    match key {
-        StageKey::Plan => "waits for approval".to_owned(),
-        StageKey::Code
-        | StageKey::Review
-        | StageKey::Deploy
-        | StageKey::Verify
-        | StageKey::Audit => "waits for a person".to_owned(),
+fn waiting(situation: &Situation, wait: &WaitFor) -> String {
+    match wait {
+        WaitFor::PlanApproval(_) => "waits for approval".to_owned(),
+        WaitFor::Answer(id) => situation.question(*id).map_or_else(
+            || "waits for an answer".to_owned(),
+            |question| format!("waits for an answer to Q{}", question.number),
+        ),
+        WaitFor::PushApproval(_) => "waits for approval to be pushed".to_owned(),
+        WaitFor::Merge(_) => "waits for a person".to_owned(),
     }
 }
 
@@ -144,6 +145,9 @@ fn at_work(situation: &Situation, stage: &Stage, agent: Option<&Agent>) -> Strin
         StageKey::Verify => "judging the evidence",
         StageKey::Audit => "looking over the repository",
     };
+    if let Some(set_up) = super::setup::setting_up(situation, stage.key) {
+        return set_up;
+    }
     let Some(agent) = agent else { return doing.to_owned() };
     let since = match (&agent.state, agent.started_at) {
         (AgentState::Queued, _) => return "waits for a free agent".to_owned(),
@@ -193,9 +197,11 @@ fn passed(situation: &Situation, key: StageKey) -> String {
         },
         StageKey::Code => {
             let head = situation.task.as_ref().and_then(|task| task.head.as_ref());
+            let by = head.and_then(|head| situation.push_approval(head));
+            let by = by.map(|approval| format!("let out by {}", approval.actor.login));
             let head = head.map(|head| format!("`{}`", head.short()));
             let tests = newest(situation, RunKind::Test);
-            head.into_iter().chain(tests).collect::<Vec<_>>().join(", ")
+            head.into_iter().chain(by).chain(tests).collect::<Vec<_>>().join(", ")
         }
         StageKey::Review => review_passed(situation),
         StageKey::Deploy => match &situation.policy.deploy {

@@ -4,7 +4,9 @@ mod acts;
 mod checks;
 mod comments;
 mod harmless;
+mod pushes;
 mod reasons;
+mod setups;
 
 use crate::model::sample::{ended, plan, run, sha, stage};
 use crate::model::{
@@ -50,7 +52,7 @@ fn planned() -> Situation {
 fn coding() -> Situation {
     let mut situation = planned();
     situation.approvals.push(Approval {
-        plan: plan().hash,
+        of: crate::model::Approved::Plan(plan().hash),
         actor: sample::mara(),
         permission: Permission::Write,
         at: sample::at("14:00"),

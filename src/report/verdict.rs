@@ -52,7 +52,7 @@ pub fn judge(situation: &Situation, key: StageKey, seen: &Seen<'_>) -> Judgement
         Some(Outcome::Deploy(deploy)) => deployed(situation, deploy, seen.run),
         Some(Outcome::Verify(verify)) => verified(situation, verify, seen.run),
         Some(Outcome::Audit(audit)) => audited(audit),
-        None => by_commands(situation, key, seen.run),
+        Some(Outcome::Analysis(_)) | None => by_commands(situation, key, seen.run),
     }
 }
 

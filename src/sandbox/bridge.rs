@@ -32,6 +32,9 @@ use super::{Gateway, ResourceLimits, proc};
 /// Where the gateway's socket is inside a sandbox that has a file system of its own.
 pub(super) const SOCKET: &str = "/baton/gateway.sock";
 
+/// Where the egress proxy's socket is there.
+pub(super) const EGRESS: &str = "/baton/egress.sock";
+
 /// The longest environment that is read, in bytes; Linux allows a command about 2 MiB in all.
 const MAX_ENVIRONMENT: u32 = 2 << 20;
 
@@ -40,6 +43,8 @@ const MAX_ENVIRONMENT: u32 = 2 << 20;
 pub struct Bridge {
     /// Port to serve and socket to lead to.
     pub gateway: Option<Gateway>,
+    /// The same for the egress proxy.
+    pub egress: Option<Gateway>,
     /// Limits for the command.
     pub limits: ResourceLimits,
     /// The command.
@@ -86,9 +91,11 @@ impl Bridge {
     pub fn arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["bridge".into()];
         let mut flag = |name: &str, value: OsString| arguments.extend([name.into(), value]);
-        if let Some(Gateway { socket, port }) = &self.gateway {
-            flag("--listen", format!("127.0.0.1:{port}").into());
-            flag("--socket", socket.clone().into());
+        for (way, [listen, to]) in [(&self.gateway, GATEWAY_FLAGS), (&self.egress, EGRESS_FLAGS)] {
+            if let Some(Gateway { socket, port }) = way {
+                flag(listen, format!("127.0.0.1:{port}").into());
+                flag(to, socket.clone().into());
+            }
         }
         for (name, _, value) in limits(&self.limits) {
             if let Some(value) = value {
@@ -134,19 +141,11 @@ impl Bridge {
             open_files: number("--open-files")?,
             cpu_seconds: number("--cpu-seconds")?,
         };
-        let gateway = match (flags.remove("--listen"), flags.remove("--socket")) {
-            (None, None) => None,
-            (Some(listen), Some(socket)) => {
-                let listen = listen.to_str().and_then(|listen| listen.parse::<SocketAddr>().ok());
-                let listen = listen.filter(|listen| listen.ip() == Ipv4Addr::LOCALHOST);
-                let port = listen.ok_or_else(|| usage("--listen is no loopback address"))?.port();
-                Some(Gateway { socket: PathBuf::from(socket), port })
-            }
-            _ => return Err(usage("--listen and --socket belong together")),
-        };
+        let gateway = way(&mut flags, GATEWAY_FLAGS)?;
+        let egress = way(&mut flags, EGRESS_FLAGS)?;
         match flags.into_keys().next() {
             Some(flag) => Err(usage(&format!("{flag} is unknown"))),
-            None => Ok(Self { gateway, limits, argv }),
+            None => Ok(Self { gateway, egress, limits, argv }),
         }
     }
 
@@ -170,7 +169,7 @@ impl Bridge {
     }
 
     async fn serve(self, env: Vec<(String, String)>) -> Result<u8, BridgeError> {
-        if let Some(Gateway { socket, port }) = self.gateway {
+        for Gateway { socket, port } in self.gateway.into_iter().chain(self.egress) {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
             tokio::spawn(carry(listener, socket));
         }
@@ -188,6 +187,30 @@ impl Bridge {
                 _ = terminations.recv() => hand_on(command, Signal::TERM),
             }
         }
+    }
+}
+
+/// The port to serve and the socket behind it, as flags.
+const GATEWAY_FLAGS: [&str; 2] = ["--listen", "--socket"];
+/// The same for the egress proxy.
+const EGRESS_FLAGS: [&str; 2] = ["--egress-listen", "--egress-socket"];
+
+/// Reads one way out of the flags; both parts or none.
+fn way(
+    flags: &mut BTreeMap<String, OsString>,
+    [listen, socket]: [&str; 2],
+) -> Result<Option<Gateway>, BridgeError> {
+    let usage = |what: String| BridgeError::Usage(what);
+    match (flags.remove(listen), flags.remove(socket)) {
+        (None, None) => Ok(None),
+        (Some(address), Some(socket)) => {
+            let address = address.to_str().and_then(|text| text.parse::<SocketAddr>().ok());
+            let address = address.filter(|address| address.ip() == Ipv4Addr::LOCALHOST);
+            let address =
+                address.ok_or_else(|| usage(format!("{listen} is no loopback address")))?;
+            Ok(Some(Gateway { socket: PathBuf::from(socket), port: address.port() }))
+        }
+        _ => Err(usage(format!("{listen} and {socket} belong together"))),
     }
 }
 
@@ -283,7 +306,7 @@ async fn carry(listener: TcpListener, socket: PathBuf) {
                 Ok(mut inward) => {
                     let _ = tokio::io::copy_bidirectional(&mut outward, &mut inward).await;
                 }
-                Err(error) => eprintln!("baton bridge: reach the gateway: {error}"),
+                Err(error) => eprintln!("baton bridge: reach {}: {error}", socket.display()),
             }
         });
     }
@@ -301,6 +324,7 @@ mod tests {
     fn the_command_line_is_read_back_as_it_was_written() {
         let bridge = Bridge {
             gateway: Some(Gateway { socket: PathBuf::from(SOCKET), port: 8088 }),
+            egress: Some(Gateway { socket: PathBuf::from(EGRESS), port: 8089 }),
             limits: ResourceLimits { cpu_seconds: Some(7), ..ResourceLimits::default() },
             argv: vec!["sh".into(), "-c".into(), "--".into()],
         };
@@ -313,6 +337,8 @@ mod tests {
             &["--"][..],
             &["--listen", "0.0.0.0:1", "--socket", "/s", "--", "sh"],
             &["--listen", "127.0.0.1:1", "--", "sh"],
+            &["--egress-listen", "192.0.2.1:1", "--egress-socket", "/s", "--", "sh"],
+            &["--egress-socket", "/s", "--", "sh"],
             &["--processes", "many", "--", "sh"],
             &["--unknown", "1", "--", "sh"],
             &["sh"],

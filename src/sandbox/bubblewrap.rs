@@ -15,8 +15,9 @@ use std::{
 };
 
 use super::{
-    BoxFuture, Gateway, HOME, Kind, Network, Owner, Running, Sandbox, SandboxError, Spec,
-    bridge::{Bridge, SOCKET},
+    BoxFuture, Gateway, HOME, Kind, Mount, Network, Owner, Running, Sandbox, SandboxError, Spec,
+    bridge::{Bridge, EGRESS, SOCKET},
+    layers::Layers,
     self_test, spawner,
 };
 
@@ -108,8 +109,8 @@ impl Bubblewrap {
     }
 
     fn command(&self, spec: &Spec) -> Command {
-        let mut command = Command::new(&self.settings.program);
-        command.args(self.arguments(spec)).env_clear().current_dir("/");
+        let mut command = self.program(spec);
+        command.env_clear().current_dir("/");
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
@@ -117,6 +118,22 @@ impl Bubblewrap {
             // Supplementary groups go too: std drops them with a uid when it is root.
             command.uid(self.settings.owner.uid).gid(self.settings.owner.gid);
         }
+        command
+    }
+
+    /// Bubblewrap itself, or what becomes bubblewrap once the overlays are there.
+    fn program(&self, spec: &Spec) -> Command {
+        let bubblewrap = self.arguments(spec);
+        if spec.overlays.is_empty() {
+            let mut command = Command::new(&self.settings.program);
+            command.args(bubblewrap);
+            return command;
+        }
+        let mut argv = vec![self.settings.program.clone().into_os_string()];
+        argv.extend(bubblewrap);
+        let layers = Layers { overlays: spec.overlays.clone(), argv };
+        let mut command = Command::new(&self.settings.bridge);
+        command.args(layers.arguments());
         command
     }
 
@@ -141,9 +158,10 @@ impl Bubblewrap {
         if let Some(gateway) = &spec.gateway {
             arguments.bind(true, &gateway.socket, SOCKET.as_ref());
         }
-        for mount in &spec.mounts {
-            arguments.bind(mount.writable, &mount.host, &mount.inside);
+        if let Some(egress) = &spec.egress {
+            arguments.bind(true, &egress.socket, EGRESS.as_ref());
         }
+        arguments.bind_all(&spec.mounts);
         arguments.add(&["--remount-ro", "/dev", "--remount-ro", "/", "--chdir"]);
         arguments.0.push(spec.workdir.clone().into());
         arguments.add(&["--", BRIDGE]);
@@ -201,9 +219,12 @@ impl Sandbox for Bubblewrap {
 
 /// What the bridge is told, with the paths as they are inside.
 fn bridge(spec: &Spec) -> Bridge {
-    let gateway = spec.gateway.as_ref();
+    let inside = |way: &Option<Gateway>, socket: &str| {
+        way.as_ref().map(|way| Gateway { socket: socket.into(), port: way.port })
+    };
     Bridge {
-        gateway: gateway.map(|gateway| Gateway { socket: SOCKET.into(), port: gateway.port }),
+        gateway: inside(&spec.gateway, SOCKET),
+        egress: inside(&spec.egress, EGRESS),
         limits: spec.limits.clone(),
         argv: spec.argv.iter().map(OsString::from).collect(),
     }
@@ -221,5 +242,21 @@ impl Arguments {
     fn bind(&mut self, writable: bool, host: &Path, inside: &Path) {
         let flag = if writable { "--bind" } else { "--ro-bind" };
         self.0.extend([flag.into(), host.into(), inside.into()]);
+    }
+
+    /// Shows folders and files. One that is read-only and holds another becomes so in the end, since
+    /// bubblewrap makes the place of the inner one first.
+    fn bind_all(&mut self, mounts: &[Mount]) {
+        let mut closed_late = Vec::new();
+        for mount in mounts {
+            let inside = &mount.inside;
+            let holds = |inner: &Mount| inner.inside != *inside && inner.inside.starts_with(inside);
+            let late = !mount.writable && mounts.iter().any(holds);
+            self.bind(mount.writable || late, &mount.host, inside);
+            closed_late.extend(late.then_some(inside));
+        }
+        for inside in closed_late {
+            self.0.extend(["--remount-ro".into(), inside.into()]);
+        }
     }
 }

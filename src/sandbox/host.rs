@@ -63,7 +63,8 @@ impl Host {
         // The kernel would count every process that the account has on the machine.
         let limits = ResourceLimits { processes: None, ..spec.limits.clone() };
         let argv = spec.argv.iter().map(OsString::from).collect();
-        let bridge = Bridge { gateway: spec.gateway.clone(), limits, argv };
+        let (gateway, egress) = (spec.gateway.clone(), spec.egress.clone());
+        let bridge = Bridge { gateway, egress, limits, argv };
         command.arg(&self.bridge).args(bridge.arguments()).current_dir(&spec.workdir).env_clear();
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
@@ -89,6 +90,10 @@ impl Sandbox for Host {
             if let Some(moved) = spec.mounts.iter().find(|mount| mount.host != mount.inside) {
                 let path = moved.inside.display();
                 let what = format!("{path} cannot be somewhere else on the bare machine");
+                return Err(SandboxError::InvalidSpec(what));
+            }
+            if !spec.overlays.is_empty() {
+                let what = "the bare machine lays no folder over another".to_owned();
                 return Err(SandboxError::InvalidSpec(what));
             }
             let generations = u8::from(self.has_namespace);

@@ -6,12 +6,14 @@
 //! [`Bubblewrap`] (namespaces without privileges) and [`Host`], which is no sandbox and says so.
 //!
 //! Inside, [`bridge`] is the parent of the command: Baton's own executable once more, which sets
-//! limits, carries the loopback port of the model gateway to a Unix socket, and reaps.
+//! limits, carries the loopback port of the model gateway to a Unix socket, and reaps. Before a sandbox
+//! whose folders are laid over others, [`layers`] mounts them.
 
 pub mod bridge;
 mod bubblewrap;
 mod host;
 mod kind;
+pub mod layers;
 mod ownership;
 mod proc;
 mod running;
@@ -25,4 +27,4 @@ pub use kind::{BoxFuture, Kind, Sandbox, SandboxError};
 pub use ownership::{Owner, own};
 pub use proc::is_alive;
 pub use running::{Exit, Input, Output, Running, Stopper, Taken};
-pub use spec::{Gateway, HOME, Mount, Network, ResourceLimits, Spec};
+pub use spec::{Gateway, HOME, Mount, Network, Overlay, ResourceLimits, Spec};

@@ -18,9 +18,13 @@ pub struct Spec {
     pub workdir: PathBuf,
     /// Folders and files of the machine that it sees.
     pub mounts: Vec<Mount>,
+    /// Folders of the machine that are laid over others before any mount is made.
+    pub overlays: Vec<Overlay>,
     /// The way to the model gateway, if it has one.
     pub gateway: Option<Gateway>,
-    /// What network it has besides the gateway.
+    /// The way to the egress proxy, if it has one.
+    pub egress: Option<Gateway>,
+    /// What network it has besides those two.
     pub network: Network,
     /// What it may use up.
     pub limits: ResourceLimits,
@@ -37,7 +41,9 @@ impl Spec {
             env: Vec::new(),
             workdir: PathBuf::from("/tmp"),
             mounts: Vec::new(),
+            overlays: Vec::new(),
             gateway: None,
+            egress: None,
             network: Network::None,
             limits: ResourceLimits::default(),
             tmp_bytes: 512 << 20,
@@ -61,6 +67,11 @@ impl Spec {
                 return invalid(format!("mount {} is not absolute", mount.inside.display()));
             }
         }
+        for Overlay { lower, upper, work, at } in &self.overlays {
+            if ![lower, upper, work, at].into_iter().all(|path| path.is_absolute()) {
+                return invalid(format!("overlay {} is not absolute", at.display()));
+            }
+        }
         for (name, value) in &self.env {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
                 return invalid(format!("{name:?} is no environment variable"));
@@ -80,6 +91,22 @@ pub struct Mount {
     pub inside: PathBuf,
     /// Whether it can be written (as far as its owner and mode allow the sandbox's uid).
     pub writable: bool,
+}
+
+/// A folder that shows another one, unchanged, with what is written kept in a third.
+///
+/// It exists for this sandbox alone and as long as it. Everything belongs to the sandbox's account;
+/// `upper` and `work` are on one file system, and no other running sandbox has the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlay {
+    /// What is shown. Nothing may change it while the sandbox runs.
+    pub lower: PathBuf,
+    /// What was written, and what was taken away.
+    pub upper: PathBuf,
+    /// Scratch space of the kernel's, empty at first.
+    pub work: PathBuf,
+    /// The folder at which it is seen: mounts of the spec that name it show the overlay.
+    pub at: PathBuf,
 }
 
 /// A Unix socket of Baton that a loopback port inside leads to.

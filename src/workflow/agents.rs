@@ -7,7 +7,8 @@ use crate::model::{
 };
 
 use super::{
-    Decision, Effect, deploying, draft::Draft, findings, hashes::plan_hash, publishing, threads,
+    Decision, Effect, deploying, draft::Draft, findings, hashes::plan_hash, publishing, questions,
+    threads,
 };
 
 /// How often a stage is started again after its agent was lost with its Baton.
@@ -26,6 +27,7 @@ pub(super) fn finished(draft: Draft<'_>, id: AgentId) -> Decision {
     }
     match end {
         End::Succeeded => succeeded(draft, task, agent),
+        End::Asked(question) => questions::asked(draft, agent, *question),
         End::OutOfQuota { until } => {
             let until = *until;
             blocked(draft, agent.stage, ParkReason::Quota { until }, "out_of_quota")
@@ -70,7 +72,7 @@ fn blocked(mut draft: Draft<'_>, key: StageKey, reason: ParkReason, rule: &str) 
 }
 
 /// Whether the stage is an audit beside a task's own work, which goes on whatever becomes of it.
-fn is_aside(draft: &Draft<'_>, key: StageKey) -> bool {
+pub(super) fn is_aside(draft: &Draft<'_>, key: StageKey) -> bool {
     key == StageKey::Audit
         && draft.s.task.as_ref().is_some_and(|task| task.origin != TaskOrigin::Audit)
 }
@@ -140,7 +142,8 @@ fn succeeded(draft: Draft<'_>, task: &Task, agent: &Agent) -> Decision {
         Some(Outcome::Deploy(outcome)) => deploying::judged_ready(draft, task, outcome),
         Some(Outcome::Verify(outcome)) => deploying::verified(draft, task, outcome),
         Some(Outcome::Audit(_)) => audited(draft, task, agent),
-        None => {
+        // No stage is played by a role that concludes so.
+        Some(Outcome::Analysis(_)) | None => {
             let kind = FailKind::InvalidOutcome("the agent ended without one".to_owned());
             failed(draft, agent.stage, kind, "agent_without_outcome")
         }

@@ -1,16 +1,16 @@
 //! What people tell Baton to do.
 
 use crate::model::{
-    AgentId, AgentState, Approval, Command, Form, Message, NotHere, ParkReason, Permission, Plan,
-    Reaction, Reply, StageKey, StageState, Stop, Subject, Task, TaskOrigin, TaskState, Until,
-    Untrusted, WaitFor,
+    AgentId, AgentState, Approval, Approved, Command, Form, Message, NotHere, ParkReason,
+    Permission, Plan, Reaction, Reply, Sha, StageKey, StageState, Stop, Subject, Task, TaskOrigin,
+    TaskState, Until, Untrusted, WaitFor,
 };
 
 use super::{
     Decision, Effect, agents,
     deploying::{busy, unpark},
     draft::Draft,
-    findings,
+    findings, publishing, questions,
     threads::{by_actor, cancel, may, open, open_issue, raise_asking, settle_stages},
 };
 
@@ -31,6 +31,7 @@ pub(super) fn given(mut draft: Draft<'_>, command: &Command, form: Form) -> Deci
         Command::Approve { hash } => approve(draft, hash.as_deref()),
         Command::Revise { text } => revise(draft, text),
         Command::Reject { .. } => reject(draft),
+        Command::Answer { number, text } => questions::answer(draft, *number, text),
         Command::Fix => fix(draft),
         Command::Review => review(draft),
         Command::Audit => audit(draft),
@@ -55,6 +56,7 @@ fn needed(command: &Command) -> Permission {
         Command::Off | Command::On => Permission::Maintain,
         Command::Approve { .. }
         | Command::Reject { .. }
+        | Command::Answer { .. }
         | Command::Fix
         | Command::Retry
         | Command::Resume => Permission::Write,
@@ -98,6 +100,9 @@ fn plan(mut draft: Draft<'_>) -> Decision {
         return begin(draft, "plan");
     };
     let waits = matches!(task.state, TaskState::Waiting(WaitFor::PlanApproval(_)));
+    if let Some(why) = unanswered(&draft) {
+        return draft.decline("plan", why);
+    }
     let Some(base) = draft.default_head() else { return draft.decline("plan", NotHere::Busy) };
     if !waits {
         return draft.decline("plan", NotHere::Busy);
@@ -127,7 +132,23 @@ fn waiting_plan<'a>(draft: &Draft<'a>) -> Result<(&'a Task, &'a Plan), NotHere> 
     Ok((task, plan))
 }
 
+/// The commit that waits to be let out.
+fn waiting_push<'a>(draft: &Draft<'a>) -> Option<(&'a Task, &'a Sha)> {
+    let task = draft.s.task.as_ref()?;
+    match &task.state {
+        TaskState::Waiting(WaitFor::PushApproval(head)) => Some((task, head)),
+        TaskState::Waiting(WaitFor::PlanApproval(_) | WaitFor::Answer(_) | WaitFor::Merge(_))
+        | TaskState::Open
+        | TaskState::Parked(_)
+        | TaskState::Done
+        | TaskState::Cancelled { .. } => None,
+    }
+}
+
 fn approve(mut draft: Draft<'_>, hash: Option<&str>) -> Decision {
+    if let Some((task, head)) = waiting_push(&draft) {
+        return publishing::approved(draft, task, head, hash);
+    }
     let (task, plan) = match waiting_plan(&draft) {
         Ok(found) => found,
         Err(why) => return draft.decline("approve", why),
@@ -141,7 +162,8 @@ fn approve(mut draft: Draft<'_>, hash: Option<&str>) -> Decision {
         return draft.decline("approve", NotHere::NoPlan);
     };
     let permission = draft.s.facts.permission.unwrap_or(Permission::None);
-    let approval = Approval { plan: plan.hash.clone(), actor, permission, at: draft.event.at };
+    let of = Approved::Plan(plan.hash.clone());
+    let approval = Approval { of, actor, permission, at: draft.event.at };
     draft.react(Reaction::Eyes);
     draft.tell(Effect::Approve(approval));
     draft.stage(StageKey::Plan, StageState::Passed);
@@ -158,6 +180,7 @@ fn revise(mut draft: Draft<'_>, text: &str) -> Decision {
     let message = Message::Revise { text: Untrusted(text.to_owned()), by };
     if let Some(agent) = running(&draft) {
         draft.react(Reaction::Eyes);
+        draft.note_outsider();
         draft.tell(Effect::FollowUp { agent, message });
         return draft.rule("follow_up");
     }
@@ -168,6 +191,12 @@ fn revise(mut draft: Draft<'_>, text: &str) -> Decision {
     }
     match &task.state {
         TaskState::Waiting(WaitFor::PlanApproval(_)) => replan(draft, message),
+        TaskState::Waiting(WaitFor::PushApproval(head)) => {
+            let resumes = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
+            draft.react(Reaction::Eyes);
+            draft.start(StageKey::Code, resumes, vec![message], head.clone());
+            draft.rule("revise_held_change")
+        }
         TaskState::Waiting(WaitFor::Merge(head)) => {
             let resumes = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
             draft.react(Reaction::Eyes);
@@ -175,10 +204,19 @@ fn revise(mut draft: Draft<'_>, text: &str) -> Decision {
             draft.start(StageKey::Code, resumes, vec![message], head.clone());
             draft.rule("revise_change")
         }
+        TaskState::Waiting(WaitFor::Answer(_)) => {
+            let why = unanswered(&draft).unwrap_or(NotHere::Busy);
+            draft.decline("revise", why)
+        }
         TaskState::Parked(_) => revise_parked(draft, task, message),
         TaskState::Done | TaskState::Cancelled { .. } => draft.decline("revise", NotHere::Over),
         TaskState::Open => draft.decline("revise", NotHere::Busy),
     }
+}
+
+/// A question that waits is answered before anything else begins.
+fn unanswered(draft: &Draft<'_>) -> Option<NotHere> {
+    draft.s.waiting_question().map(|question| NotHere::Unanswered { question: question.number })
 }
 
 /// Goes on with a parked task, with these words: in the code where there is any, else in the plan.
@@ -202,6 +240,7 @@ fn replan(mut draft: Draft<'_>, message: Message) -> Decision {
     let resumes = draft.s.last_agent(StageKey::Plan).map(|agent| agent.id);
     let Some(base) = draft.default_head() else { return draft.decline("revise", NotHere::NoPlan) };
     draft.react(Reaction::Eyes);
+    draft.note_outsider();
     draft.start(StageKey::Plan, resumes, vec![message], base);
     raise_asking(&mut draft);
     draft.rule("revise_plan")
@@ -220,6 +259,11 @@ fn running(draft: &Draft<'_>) -> Option<AgentId> {
 }
 
 fn reject(mut draft: Draft<'_>) -> Decision {
+    if waiting_push(&draft).is_some() {
+        draft.react(Reaction::Rocket);
+        cancel(&mut draft);
+        return draft.rule("push_rejected");
+    }
     if let Err(why) = waiting_plan(&draft) {
         return draft.decline("reject", why);
     }
@@ -235,6 +279,9 @@ fn fix(mut draft: Draft<'_>) -> Decision {
     let (Some(head), TaskOrigin::Issue) = (&task.head, task.origin) else {
         return draft.decline("fix", NotHere::NothingToFix);
     };
+    if let Some(why) = unanswered(&draft) {
+        return draft.decline("fix", why);
+    }
     if busy(&draft) {
         return draft.decline("fix", NotHere::Busy);
     }
@@ -256,6 +303,9 @@ fn review(mut draft: Draft<'_>) -> Decision {
         }
         return draft.decline("review", NotHere::NoPull);
     };
+    if let Some(why) = unanswered(&draft) {
+        return draft.decline("review", why);
+    }
     if busy(&draft) {
         return draft.decline("review", NotHere::Busy);
     }
@@ -307,7 +357,10 @@ fn resume(mut draft: Draft<'_>, word: &str) -> Decision {
             draft.rule("resumed")
         }
         TaskState::Done | TaskState::Cancelled { .. } => draft.decline(word, NotHere::Over),
-        TaskState::Open | TaskState::Waiting(_) => draft.decline(word, NotHere::NothingToResume),
+        TaskState::Open | TaskState::Waiting(_) => {
+            let why = unanswered(&draft).unwrap_or(NotHere::NothingToResume);
+            draft.decline(word, why)
+        }
     }
 }
 

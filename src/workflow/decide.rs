@@ -2,7 +2,7 @@
 
 use crate::model::{CancelledBy, Event, FailKind, Situation, Stop, TaskState, What};
 
-use super::{Decision, agents, commands, deploying, draft::Draft, publishing, threads};
+use super::{Decision, agents, commands, deploying, draft::Draft, publishing, questions, threads};
 
 /// So many events may follow from one another before a person has to look: several times as many as
 /// the longest task with all its rounds has.
@@ -39,8 +39,10 @@ pub fn decide(situation: &Situation, event: &Event) -> Decision {
         What::AgentFinished { agent } => agents::finished(draft, *agent),
         What::CommandsFinished { run } => publishing::commands_finished(draft, *run),
         What::PublishDone { pull, head } => publishing::done(draft, *pull, head),
+        What::PublishHeld { head } => publishing::held(draft, head),
         What::PublishRefused { refusal } => publishing::refused(draft, refusal),
         What::StartRefused { agent, reason } => agents::start_refused(draft, *agent, reason),
+        What::DeadlinePassed { question } => questions::deadline_passed(draft, *question),
     }
 }
 

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Act, AgentId, Approval, BranchName, CancelledBy, DeploymentState, Environment, Finding,
-    InputHash, Inputs, Message, Person, Plan, ReportKind, RunKind, Sha, StageKey, StageState, Stop,
-    TaskInput, TaskOrigin, TaskState,
+    Act, AgentId, Answer, Approval, BranchName, CancelledBy, DeploymentState, Environment, Finding,
+    InputHash, Inputs, Message, Person, Plan, QuestionId, ReportKind, RunKind, Sha, StageKey,
+    StageState, Stop, TaskInput, TaskOrigin, TaskState,
 };
 
 /// What happens next, and by which rule.
@@ -34,6 +34,11 @@ pub enum Effect {
         input: TaskInput,
         /// Their hash.
         hash: InputHash,
+    },
+    /// Somebody without write access gave the agents words to follow.
+    Outsider {
+        /// Their login.
+        login: String,
     },
     /// One more round, or as many as said.
     Rounds {
@@ -112,6 +117,13 @@ pub enum Effect {
     Plan(Plan),
     /// Somebody opened the gate.
     Approve(Approval),
+    /// Somebody answered an agent's question, or its deadline passed.
+    Answer {
+        /// Which question.
+        question: QuestionId,
+        /// The answer.
+        answer: Answer,
+    },
     /// A finding was made, repeated or settled.
     Finding(Finding),
     /// A deployment begins or goes on.

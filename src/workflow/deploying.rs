@@ -2,8 +2,8 @@
 
 use crate::model::{
     Act, AgentState, CommandRun, DeployOutcome, DeployPolicy, DeploymentState, FailKind, Message,
-    ParkReason, ReportKind, RunKind, RunState, Sha, StageKey, StageState, Stop, Task, TaskOrigin,
-    TaskState, Until, VerifyOutcome,
+    ParkReason, ReportKind, RunKind, RunState, Sha, Stage, StageKey, StageState, Stop, Task,
+    TaskOrigin, TaskState, Until, VerifyOutcome, WaitFor,
 };
 
 use super::{Decision, Effect, draft::Draft, threads};
@@ -183,10 +183,12 @@ pub(super) fn verified(mut draft: Draft<'_>, task: &Task, outcome: &VerifyOutcom
     draft.rule("verify_failed")
 }
 
-/// Whether anybody still works for the task.
+/// Whether anybody still works for the task, or a change of it waits to be let out.
 pub(super) fn busy(draft: &Draft<'_>) -> bool {
     let agents = draft.s.agents.iter().any(|agent| !matches!(agent.state, AgentState::Ended(_)));
-    agents || draft.s.stages.iter().any(|stage| stage.state.is_active())
+    let waits =
+        |stage: &Stage| matches!(stage.state, StageState::Waiting(WaitFor::PushApproval(_)));
+    agents || draft.s.stages.iter().any(|stage| stage.state.is_active() || waits(stage))
 }
 
 /// Goes on with a parked task, as `retry` and `resume` ask.

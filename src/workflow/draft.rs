@@ -2,11 +2,12 @@
 
 use crate::model::{
     Act, AgentId, BranchName, CancelledBy, CommentId, DeploymentState, Environment, Event,
-    FailKind, Form, Inputs, Message, Micros, NotHere, ParkReason, Reaction, Reply, ReportKind,
-    RunKind, Sha, Situation, StageKey, StageState, Stop, Subject, Task, TaskState, What,
+    FailKind, Form, Inputs, Message, Micros, NotHere, ParkReason, Permission, Reaction, Reply,
+    ReportKind, RunKind, Sha, Situation, StageKey, StageState, Stop, Subject, Task, TaskState,
+    WaitFor, What,
 };
 
-use super::{Decision, Effect};
+use super::{Decision, Effect, threads::may};
 
 /// Collects the effects of one decision.
 pub(super) struct Draft<'a> {
@@ -25,10 +26,29 @@ impl<'a> Draft<'a> {
     /// Ends the decision: whatever changed about the task is also said.
     pub fn rule(mut self, rule: &str) -> Decision {
         if self.told {
+            self.raise_asking_push();
             self.effects.push(Effect::Raise(ReportKind::Progress));
             self.effects.push(Effect::Raise(ReportKind::Labels));
         }
         Decision { rule: rule.to_owned(), effects: self.effects }
+    }
+
+    /// The comment that asks for a push may have to be folded away.
+    fn raise_asking_push(&mut self) {
+        let state = self.s.task.as_ref().map(|task| &task.state);
+        if let Some(TaskState::Waiting(WaitFor::PushApproval(head))) = state {
+            self.effects.push(Effect::Raise(ReportKind::AskingPush(head.clone())));
+        }
+    }
+
+    /// Notes that the event's actor, who may not push, gives the agents words to follow.
+    pub fn note_outsider(&mut self) {
+        if may(self, Permission::Write) {
+            return;
+        }
+        if let Some(person) = self.event.actor.account() {
+            self.tell(Effect::Outsider { login: person.login.to_string() });
+        }
     }
 
     /// Ends the decision with nothing done.
@@ -48,6 +68,10 @@ impl<'a> Draft<'a> {
     }
 
     pub fn task(&mut self, next: TaskState) {
+        if let Some(question) = self.s.waiting_question() {
+            // It is answered, or nobody needs the answer any more.
+            self.add(Effect::Raise(ReportKind::Question(question.number)));
+        }
         if next.is_final() || matches!(next, TaskState::Parked(_)) {
             let endings = self.s.task.as_ref().map_or(0, |task| task.endings);
             self.tell(Effect::Task { next });
@@ -224,10 +248,18 @@ impl<'a> Draft<'a> {
         self.s.facts.default_head.clone()
     }
 
-    /// Where work on the code starts: what Baton already made, else the default branch.
+    /// Where work on the code starts: what Baton already made on top of what is on GitHub, else that, else
+    /// the default branch.
     pub fn code_base(&self, task: &Task) -> Option<Sha> {
-        let made = self.s.agents.iter().rev().filter(|agent| agent.stage == StageKey::Code);
-        let newest = made.filter_map(|agent| agent.head.clone()).next();
-        newest.or_else(|| task.head.clone()).or_else(|| self.default_head())
+        let made = self.s.agents.iter().filter(|agent| agent.stage == StageKey::Code);
+        let Some(pushed) = task.head.clone() else {
+            let newest = made.rev().filter_map(|agent| agent.head.clone()).next();
+            return newest.or_else(|| self.default_head());
+        };
+        // Only what was made on top of the pushed head, a person's perhaps, can go out after it.
+        Some(made.fold(pushed, |base, agent| match &agent.head {
+            Some(head) if agent.base == base => head.clone(),
+            Some(_) | None => base,
+        }))
     }
 }

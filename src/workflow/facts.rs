@@ -55,12 +55,15 @@ pub fn facts_needed(event: &Event, task: Option<&Task>) -> Vec<Fact> {
         | What::PullClosed
         | What::PullReopened
         | What::BranchDeleted => facts.extend(pull.map(Fact::Pull)),
-        What::AgentFinished { .. } | What::CommandsFinished { .. } => {
+        What::AgentFinished { .. }
+        | What::CommandsFinished { .. }
+        | What::PublishRefused { .. } => {
             facts.push(Fact::DefaultHead);
         }
         What::PublishDone { .. }
-        | What::PublishRefused { .. }
+        | What::PublishHeld { .. }
         | What::StartRefused { .. }
+        | What::DeadlinePassed { .. }
         | What::PolicyChanged
         | What::RepositoryAdded
         | What::RepositoryRemoved => {}
@@ -86,6 +89,7 @@ fn spends(command: &Command) -> bool {
         Command::Plan
         | Command::Approve { .. }
         | Command::Revise { .. }
+        | Command::Answer { .. }
         | Command::Fix
         | Command::Review
         | Command::Audit

@@ -4,10 +4,11 @@ use sha2::{Digest, Sha256};
 
 use crate::model::{InputHash, PlanHash, PlanOutcome, TaskInput};
 
-/// Hashes the words that agents get.
+/// Hashes the words that agents get; who of their writers may push is no part of them.
 #[must_use]
 pub fn input_hash(input: &TaskInput) -> InputHash {
-    InputHash::new(hex_of(input, "")).expect("64 hexadecimal digits are a hash")
+    let words = TaskInput { outsiders: Vec::new(), ..input.clone() };
+    InputHash::new(hex_of(&words, "")).expect("64 hexadecimal digits are a hash")
 }
 
 /// Hashes a plan together with what it was made from.

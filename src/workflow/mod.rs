@@ -15,9 +15,11 @@ mod findings;
 mod hashes;
 pub mod policy;
 mod publishing;
+mod questions;
 mod threads;
 
 pub use decide::{decide, give_up};
 pub use decision::{Decision, Effect, NewTask};
 pub use facts::{Fact, facts_needed};
 pub use hashes::{input_hash, plan_hash};
+pub use publishing::is_held;

@@ -8,8 +8,8 @@ mod mistake;
 
 pub use mistake::PolicyMistake;
 
-use crate::model::{ActorId, DeployPolicy, Limits, MergePolicy, Policy, Role, Until};
-use keys::{File, OneOrMore, Version};
+use crate::model::{ActorId, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, Role, Until};
+use keys::{Build, File, OneOrMore, Version};
 
 /// A longer file is nobody's writing: 64 KiB.
 const MOST_BYTES: usize = 64 * 1024;
@@ -68,7 +68,10 @@ fn filled(file: File) -> Policy {
         until,
         approve,
         merge,
+        setup,
+        environment,
         test,
+        push,
         deploy,
         verify,
         protected,
@@ -88,6 +91,8 @@ fn filled(file: File) -> Policy {
         approve_plan: approve.map_or(default.approve_plan, |approve| approve.0),
         merge: merge.map_or(default.merge, |_| MergePolicy::Person),
         test: list(test),
+        push: push.map(|push| push.0),
+        build: build(list(setup), environment),
         deploy: deploy.map(|deploy| DeployPolicy {
             environment: deploy.environment.0,
             commands: shell(deploy.commands),
@@ -98,6 +103,19 @@ fn filled(file: File) -> Policy {
         budget: budget.map_or(default.budget, |budget| budget.0),
         max_rounds: max_rounds.map_or(default.max_rounds, |rounds| rounds.0),
         bots: bots.unwrap_or_default().0.into_iter().map(|bot| ActorId(bot.0)).collect(),
+    }
+}
+
+fn build(setup: Vec<String>, environment: Option<Build>) -> BuildPolicy {
+    let named = environment.is_some();
+    let Build { presets, hosts, keep, agents } = environment.unwrap_or_default();
+    BuildPolicy {
+        setup,
+        named,
+        presets: presets.map(|list| list.0.into_iter().map(|preset| preset.0).collect()),
+        hosts: hosts.unwrap_or_default().0.into_iter().map(|host| host.0).collect(),
+        keep: keep.unwrap_or_default().0.into_iter().map(|folder| folder.0).collect(),
+        agents_fetch: agents.is_some_and(|agents| agents.0),
     }
 }
 

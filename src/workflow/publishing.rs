@@ -1,8 +1,9 @@
 //! From a finished change to a pull request under review.
 
 use crate::model::{
-    BranchName, CommandRun, CommandRunId, FailKind, Message, ParkReason, Refusal, ReportKind,
-    RunKind, RunState, Sha, Situation, StageKey, StageState, Task, TaskState,
+    AgentState, Approval, Approved, BranchName, CommandRun, CommandRunId, End, FailKind, Message,
+    NotHere, ParkReason, Permission, PushPolicy, Reaction, Refusal, ReportKind, RunKind, RunState,
+    Sha, Situation, StageKey, StageState, Task, TaskState, WaitFor,
 };
 
 use super::{Decision, Effect, deploying, draft::Draft};
@@ -34,6 +35,8 @@ pub(super) fn commands_finished(draft: Draft<'_>, id: CommandRunId) -> Decision 
         return draft.nothing("superseded_run");
     }
     match run.kind {
+        // No stage waits for a set-up: who needs it runs it.
+        RunKind::Setup => draft.nothing("setup_ended"),
         RunKind::Test => tested(draft, task, run),
         RunKind::Deploy => deploying::deployed(draft, task, run),
         RunKind::Verify => deploying::evidence_there(draft, task, run),
@@ -81,6 +84,96 @@ fn again(mut draft: Draft<'_>, run: &CommandRun) -> Decision {
     draft.rule("run_again")
 }
 
+/// Whether this commit may only be pushed once somebody has approved it, and nobody has.
+///
+/// A pushed branch is code that CI runs with the repository's secrets. Where policy leaves it open, the
+/// change is held when words of somebody without write access went into it.
+#[must_use]
+pub fn is_held(s: &Situation, task: &Task, head: &Sha) -> bool {
+    let asks = match s.policy.push {
+        Some(PushPolicy::AtOnce) => false,
+        Some(PushPolicy::AfterApproval) => true,
+        None => !task.input.outsiders.is_empty(),
+    };
+    asks && s.push_approval(head).is_none()
+}
+
+/// Nothing speaks against the change, but a person has to let it out.
+pub(super) fn held(mut draft: Draft<'_>, head: &Sha) -> Decision {
+    let publishing = draft.s.stage(StageKey::Code).is_some_and(|stage| {
+        matches!(&stage.state, StageState::Publishing { head: published, .. } if published == head)
+    });
+    if !publishing || draft.s.task.as_ref().is_none_or(|task| task.state != TaskState::Open) {
+        return draft.nothing("superseded_push");
+    }
+    ask(&mut draft, head);
+    draft.rule("push_waits")
+}
+
+/// Asks a person to let the commit out.
+fn ask(draft: &mut Draft<'_>, head: &Sha) {
+    let wait = WaitFor::PushApproval(head.clone());
+    draft.stage(StageKey::Code, StageState::Waiting(wait.clone()));
+    draft.task(TaskState::Waiting(wait));
+    draft.add(Effect::Raise(ReportKind::AskingPush(head.clone())));
+}
+
+/// Asks again for a commit that waited when the task was stopped; whether there is one.
+pub(super) fn ask_again(draft: &mut Draft<'_>, task: &Task) -> bool {
+    let coder = draft.s.last_agent(StageKey::Code);
+    let Some((agent, head)) = coder.and_then(|agent| Some((agent, agent.head.as_ref()?))) else {
+        return false;
+    };
+    let is_new = *head != agent.base && task.head.as_ref() != Some(head);
+    // A person's push meanwhile is not below it.
+    let on_ours = |pushed: &Sha| draft.s.agents.iter().any(|a| a.head.as_ref() == Some(pushed));
+    let waited = agent.state == AgentState::Ended(End::Succeeded)
+        && is_new
+        && task.head.as_ref().is_none_or(on_ours)
+        && is_tested(draft.s, head)
+        && is_held(draft.s, task, head);
+    if waited {
+        ask(draft, head);
+    }
+    waited
+}
+
+/// Whether the repository's tests, where it has any, passed on this very commit.
+fn is_tested(s: &Situation, head: &Sha) -> bool {
+    s.policy.test.is_empty()
+        || s.last_run(RunKind::Test).is_some_and(|run| {
+            run.sha == *head && matches!(run.state, RunState::Ended { passed: true, .. })
+        })
+}
+
+/// Somebody lets the commit out that waits for it.
+pub(super) fn approved(
+    mut draft: Draft<'_>,
+    task: &Task,
+    waits: &Sha,
+    named: Option<&str>,
+) -> Decision {
+    let same = named.is_some_and(|named| {
+        named.len() >= waits.named().len() && waits.as_str().starts_with(&named.to_lowercase())
+    });
+    let agents = draft.s.agents.iter().rev().filter(|agent| agent.stage == StageKey::Code);
+    let coder =
+        agents.filter(|agent| agent.head.as_ref() == Some(waits)).map(|agent| agent.id).next();
+    let (true, Some(coder)) = (same, coder) else {
+        let current = waits.named().to_owned();
+        return draft.decline("approve", NotHere::OtherCommit { current });
+    };
+    let Some(actor) = draft.event.actor.account().cloned() else {
+        return draft.decline("approve", NotHere::NoPlan);
+    };
+    let permission = draft.s.facts.permission.unwrap_or(Permission::None);
+    let of = Approved::Push(waits.clone());
+    draft.react(Reaction::Eyes);
+    draft.tell(Effect::Approve(Approval { of, actor, permission, at: draft.event.at }));
+    draft.publish(coder, waits.clone(), branch(draft.s, task));
+    draft.rule("push_approved")
+}
+
 /// The change is in a pull request: its reviewer starts.
 pub(super) fn done(mut draft: Draft<'_>, pull: u64, head: &Sha) -> Decision {
     let Some(task) = &draft.s.task else { return draft.nothing("not_assigned") };
@@ -103,6 +196,20 @@ pub(super) fn done(mut draft: Draft<'_>, pull: u64, head: &Sha) -> Decision {
     draft.rule("published")
 }
 
+/// Gives the reason back to the coder while there are rounds left: what is on GitHub is where it begins.
+fn make_again(draft: &mut Draft<'_>, refusal: &Refusal) -> bool {
+    let Some(task) = draft.s.task.as_ref().filter(|task| task.state == TaskState::Open) else {
+        return false;
+    };
+    let base = task.head.clone().or_else(|| draft.default_head());
+    let (Some(base), true) = (base, task.rounds < task.max_rounds) else { return false };
+    let coder = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
+    draft.tell(Effect::Rounds { rounds: task.rounds + 1 });
+    let messages = vec![Message::Refused { refusal: refusal.clone() }];
+    draft.start(StageKey::Code, coder, messages, base);
+    true
+}
+
 /// Policy or GitHub does not let the change out.
 pub(super) fn refused(mut draft: Draft<'_>, refusal: &Refusal) -> Decision {
     if draft.s.task.as_ref().is_none_or(|task| task.state.is_final()) {
@@ -114,6 +221,9 @@ pub(super) fn refused(mut draft: Draft<'_>, refusal: &Refusal) -> Decision {
     }
     if refusal.is_in_commits() {
         draft.tell(Effect::Discard);
+    }
+    if refusal.is_of_form() && make_again(&mut draft, refusal) {
+        return draft.rule("push_refused_for_form");
     }
     draft.stage(StageKey::Code, StageState::Failed(FailKind::Commands));
     draft.task(TaskState::Parked(ParkReason::Refused(refusal.clone())));

@@ -161,7 +161,12 @@ pub(super) fn edited(mut draft: Draft<'_>) -> Decision {
         return draft.nothing("edit_without_effect");
     }
     let Some(base) = draft.default_head() else { return draft.nothing("edit_without_effect") };
-    draft.tell(Effect::Input { input: issue.input.clone(), hash });
+    let mut input = issue.input.clone();
+    input.outsiders.extend(task.input.outsiders.clone());
+    input.outsiders.sort();
+    input.outsiders.dedup();
+    draft.tell(Effect::Input { input, hash });
+    draft.note_outsider();
     draft.start(StageKey::Plan, None, Vec::new(), base);
     raise_asking(&mut draft);
     draft.rule("issue_edited")
@@ -241,6 +246,12 @@ pub(super) fn pull_updated(mut draft: Draft<'_>, head: &Sha) -> Decision {
     draft.tell(Effect::Pull { number: pull, head: head.clone() });
     let reviewing = draft.s.stage(StageKey::Review).is_some_and(|stage| stage.round > 0);
     if reviewing && !matches!(task.state, TaskState::Parked(_)) {
+        if let Some(stage) = draft.s.stage(StageKey::Code)
+            && matches!(stage.state, StageState::Waiting(_))
+        {
+            // What waited was not made on top of this.
+            draft.stage(StageKey::Code, StageState::Cancelled);
+        }
         draft.stop_agents(Stop::Interrupt, CancelledBy::Superseded);
         draft.start(StageKey::Review, None, Vec::new(), head.clone());
         draft.add(Effect::Raise(ReportKind::Check(StageKey::Review, head.clone())));
@@ -319,9 +330,18 @@ pub(super) fn continue_work(draft: &mut Draft<'_>, task: &Task) {
         draft.s.stages.iter().find(|stage| {
             stage.key != StageKey::Audit && !matches!(stage.state, StageState::Passed)
         });
-    match unfinished.map(|stage| stage.key) {
+    let key = unfinished.map(|stage| stage.key);
+    let agent = key.and_then(|key| draft.s.last_agent(key));
+    if super::questions::taken_up(draft, agent) {
+        return;
+    }
+    match key {
         Some(StageKey::Plan) => continue_plan(draft),
-        Some(StageKey::Code) => continue_code(draft, task),
+        Some(StageKey::Code) => {
+            if !super::publishing::ask_again(draft, task) {
+                continue_code(draft, task);
+            }
+        }
         Some(StageKey::Review) => match &task.head {
             Some(head) => draft.start(StageKey::Review, None, Vec::new(), head.clone()),
             None => continue_code(draft, task),

@@ -5,7 +5,7 @@ use std::{
     fs, io,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -82,15 +82,26 @@ impl WorkspaceKey {
 ///
 /// ```text
 /// DATA/mirrors/<repository id>.git      Baton's; agents see its objects, read-only
+/// DATA/bases/                           Baton's; checkouts that workspaces show, each with its own changes
 /// DATA/workspaces/<key>/quarantine.git  the agent's
-/// DATA/workspaces/<key>/tree            the agent's
+/// DATA/workspaces/<key>/tree            the agent's; empty where it is laid over a base
+/// DATA/workspaces/<key>/upper           the agent's changes, where it is
+/// DATA/layers/<repository id>/<key>      what set-ups brought; agents see it read-only
 /// DATA/trash/                           on its way out
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Workspaces {
     pub(super) settings: Arc<Settings>,
-    locks: Arc<Mutex<HashMap<RepositoryId, Arc<AsyncMutex<()>>>>>,
+    locks: Arc<Locks>,
+    locks_of_bases: Arc<Locks>,
+    /// Held while a workspace takes a base, and while one is taken away.
+    pub(super) bases: Arc<Mutex<()>>,
+    /// Whether workspaces are laid over bases.
+    pub(super) layers: Arc<AtomicBool>,
 }
+
+/// A lock for each repository.
+type Locks = Mutex<HashMap<RepositoryId, Arc<AsyncMutex<()>>>>;
 
 impl Workspaces {
     /// Makes the folders. Only root and the agents' account can pass those of mirrors and workspaces.
@@ -100,8 +111,14 @@ impl Workspaces {
     pub fn new(settings: Settings) -> io::Result<Self> {
         fs::create_dir_all(&settings.data_dir)?;
         fs::set_permissions(&settings.data_dir, fs::Permissions::from_mode(0o711))?;
-        let workspaces = Self { settings: Arc::new(settings), locks: Arc::default() };
-        for name in ["mirrors", "workspaces", "trash"] {
+        let workspaces = Self {
+            settings: Arc::new(settings),
+            locks: Arc::default(),
+            locks_of_bases: Arc::default(),
+            bases: Arc::default(),
+            layers: Arc::default(),
+        };
+        for name in ["mirrors", "bases", "workspaces", "trash"] {
             let folder = workspaces.folder(name);
             fs::create_dir_all(&folder)?;
             let mode = if workspaces.settings.owner.is_some() { 0o710 } else { 0o700 };
@@ -160,6 +177,12 @@ impl Workspaces {
         }
     }
 
+    /// Where the sockets of set-ups are.
+    #[must_use]
+    pub fn egress_folder(&self) -> PathBuf {
+        self.folder("egress")
+    }
+
     pub(super) fn folder(&self, name: &str) -> PathBuf {
         self.settings.data_dir.join(name)
     }
@@ -174,10 +197,19 @@ impl Workspaces {
 
     /// The lock of one mirror within this process.
     pub(super) fn lock(&self, repository: RepositoryId) -> Arc<AsyncMutex<()>> {
-        // A panic elsewhere cannot leave the map half changed.
-        let mut locks = self.locks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Arc::clone(locks.entry(repository).or_default())
+        lock_in(&self.locks, repository)
     }
+
+    /// The lock under which bases of one repository are made.
+    pub(super) fn lock_of_bases(&self, repository: RepositoryId) -> Arc<AsyncMutex<()>> {
+        lock_in(&self.locks_of_bases, repository)
+    }
+}
+
+fn lock_in(locks: &Locks, repository: RepositoryId) -> Arc<AsyncMutex<()>> {
+    // A panic elsewhere cannot leave the map half changed.
+    let mut locks = locks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Arc::clone(locks.entry(repository).or_default())
 }
 
 /// Deletes a folder that an agent may have made hard to delete.

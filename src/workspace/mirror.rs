@@ -67,7 +67,7 @@ impl Workspaces {
     }
 
     /// Making a repository that is there already changes nothing, so a half-made one is completed.
-    async fn create(&self, mirror: &Path) -> Result<(), WorkspaceError> {
+    pub(super) async fn create(&self, mirror: &Path) -> Result<(), WorkspaceError> {
         if mirror.join("HEAD").is_file() {
             return Ok(());
         }

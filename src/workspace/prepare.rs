@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Account, WorkspaceError, WorkspaceKey, Workspaces, git::Git};
+use super::{Account, Overlay, WorkspaceError, WorkspaceKey, Workspaces, git::Git};
 use crate::model::{BranchName, RepositoryId, Sha};
 
 /// A worktree of one agent, and where it came from. Plain data: it can be kept and made again.
@@ -24,6 +24,8 @@ pub struct Workspace {
     pub tree: PathBuf,
     /// What the quarantine borrows: the mirror's objects.
     pub borrowed: PathBuf,
+    /// What a sandbox has to lay over what for the tree to be there; none where it is there anyway.
+    pub overlay: Option<Overlay>,
 }
 
 /// What to check out.
@@ -67,6 +69,20 @@ impl Workspace {
             |path: &PathBuf, writable| Mount { host: path.clone(), inside: path.clone(), writable };
         vec![mount(&self.borrowed, false), mount(&self.quarantine, true), mount(&self.tree, true)]
     }
+
+    /// Keeps folders of the tree out of what git sees. For a workspace that nobody has used yet.
+    ///
+    /// # Errors
+    /// When the quarantine cannot be written.
+    pub fn exclude(&self, folders: &[String]) -> io::Result<()> {
+        let info = self.quarantine.join("info");
+        fs::create_dir_all(&info)?;
+        let lines: String = folders.iter().map(|folder| format!("/{folder}/\n")).collect();
+        fs::write(info.join("exclude"), lines)?;
+        // Read by the agents' account, and written by nobody.
+        give(&info, None, 0o755)?;
+        give(&info.join("exclude"), None, 0o644)
+    }
 }
 
 impl Workspaces {
@@ -85,20 +101,34 @@ impl Workspaces {
         let base = checkout.base.clone();
         self.read(checkout.repository, move |mirror| mirror.require(&base)).await?;
         self.remove(key)?;
-        let workspace = self.workspace(key, checkout.repository, checkout.base.clone());
+        let mut workspace = self.workspace(key, checkout.repository, checkout.base.clone());
         let owner = self.settings.owner;
         fs::create_dir(self.workspace_folder(key))?;
         give(&self.workspace_folder(key), owner, 0o711)?;
         write_quarantine(&workspace, &checkout.identity, owner)?;
+        if self.has_layers() {
+            self.lay_tree(&mut workspace, checkout).await?;
+        } else {
+            self.add_worktree(&workspace, checkout).await?;
+        }
+        Ok(workspace)
+    }
+
+    /// Checks out what no other workspace shares.
+    async fn add_worktree(
+        &self,
+        workspace: &Workspace,
+        checkout: &Checkout,
+    ) -> Result<(), WorkspaceError> {
         let mut add = Git::new(&self.settings, &workspace.quarantine, "worktree")
             .args(["add", "--quiet"])
-            .owned_by(owner);
+            .owned_by(self.settings.owner);
         add = match &checkout.branch {
             Some(branch) => add.args(["-b", branch.as_str()]),
             None => add.args(["--detach"]),
         };
         add.args([workspace.tree.as_os_str()]).args([checkout.base.as_str()]).run().await?;
-        Ok(workspace)
+        Ok(())
     }
 
     /// The workspace that is there under the key, if one is; nothing in it is read.
@@ -109,7 +139,8 @@ impl Workspaces {
         repository: RepositoryId,
         base: Sha,
     ) -> Option<Workspace> {
-        let workspace = self.workspace(key, repository, base);
+        let mut workspace = self.workspace(key, repository, base);
+        workspace.overlay = self.laid(&workspace);
         let is_there = workspace.tree.is_dir() && workspace.quarantine.is_dir();
         is_there.then_some(workspace)
     }
@@ -123,6 +154,7 @@ impl Workspaces {
             quarantine: folder.join("quarantine.git"),
             tree: folder.join("tree"),
             borrowed: self.mirror_folder(repository).join("objects"),
+            overlay: None,
         }
     }
 }
@@ -141,7 +173,7 @@ fn write_quarantine(
     }
     let config = format!(
         "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n\
-         [gc]\n\tauto = 0\n[user]\n\tname = {}\n\temail = {}\n",
+         \tcheckStat = minimal\n[gc]\n\tauto = 0\n[user]\n\tname = {}\n\temail = {}\n",
         quoted(&identity.name)?,
         quoted(&identity.email)?
     );
@@ -160,7 +192,7 @@ fn write_quarantine(
 }
 
 /// Gives a file that Baton has just made to the agents' account.
-fn give(path: &Path, owner: Option<Account>, mode: u32) -> io::Result<()> {
+pub(super) fn give(path: &Path, owner: Option<Account>, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     match owner {
         Some(Account { uid, gid }) => chown(path, Some(uid), Some(gid)),

@@ -12,6 +12,12 @@ use crate::model::{BranchName, RepositoryId, Sha};
 /// Files above this many bytes are compared as a whole and not by lines.
 const MAX_TEXT: i64 = 4 << 20;
 
+/// The files in which a repository instructs agents.
+const INSTRUCTIONS: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
+
+/// How much of such a file a prompt holds, in bytes.
+const MAX_INSTRUCTIONS: usize = 32_000;
+
 /// An open mirror. Its functions block; [`Workspaces::read`] runs them where that is fine.
 pub struct Mirror {
     pub(super) repository: Repository,
@@ -187,6 +193,22 @@ impl Mirror {
             let _ = write!(text, "\n… (the difference is cut after {max_bytes} bytes)\n");
         }
         Ok(text)
+    }
+
+    /// What a repository says to agents at a commit, in `AGENTS.md` and `CLAUDE.md`; a file above 32,000
+    /// bytes is left out.
+    ///
+    /// # Errors
+    /// When the commit is not there.
+    pub fn instructions(&self, at: &Sha) -> Result<Option<String>, WorkspaceError> {
+        let mut instructions = String::new();
+        for name in INSTRUCTIONS {
+            if let Some(text) = self.file(at, name, MAX_INSTRUCTIONS)? {
+                instructions.push_str(&lossy(&text));
+                instructions.push('\n');
+            }
+        }
+        Ok((!instructions.is_empty()).then_some(instructions))
     }
 
     /// A file's content at a commit; `None` where there is no such file or it is above `max_bytes`.

@@ -18,6 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("workflow", &["model", "event"]),
     ("github", &["model", "clock"]),
     ("sandbox", &["model", "clock"]),
+    ("egress", &["model"]),
     ("workspace", &["model", "clock"]),
     ("db", &["model"]),
     ("queue", &["model", "clock"]),
@@ -25,7 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("logs", &["model", "clock", "db"]),
     ("gateway", &["model", "clock", "db", "queue"]),
     ("tools", &["model", "clock", "db", "queue"]),
-    ("agent", &["model", "clock", "provider", "sandbox", "workspace"]),
+    ("agent", &["model", "clock", "provider", "sandbox", "workspace", "egress"]),
     (
         "pipeline",
         &[

@@ -28,6 +28,7 @@ fn launch(schema: Option<Value>) -> Launch {
         prompt: "go".to_owned(),
         schema,
         tools: vec!["Bash".to_owned()],
+        tool_server: None,
         session: SessionId(Uuid::from_u128(1)),
         resume: false,
         gateway_url: "http://127.0.0.1:1".to_owned(),

@@ -29,6 +29,12 @@ fn planned() -> Play {
     play
 }
 
+fn asking() -> Play {
+    let mut play = approved();
+    play.asks(StageKey::Code);
+    play
+}
+
 fn tested() -> Play {
     let mut play = approved();
     play.succeeds(StageKey::Code, code_outcome(), Some(sha(2)));
@@ -38,6 +44,12 @@ fn tested() -> Play {
 fn publishing() -> Play {
     let mut play = tested();
     play.run_ends(true);
+    play
+}
+
+fn held() -> Play {
+    let mut play = publishing();
+    play.happens(Actor::System, What::PublishHeld { head: sha(2) });
     play
 }
 
@@ -214,6 +226,116 @@ fn a_refused_change_goes_back_to_its_coder_with_the_reason() {
     assert_eq!(again.inputs.messages.last(), Some(&Message::Refused { refusal }));
 }
 
+/// The words with which a commit is let out.
+fn lets_out(head: &Sha) -> Command {
+    Command::Approve { hash: Some(head.as_str().to_owned()) }
+}
+
+#[test]
+fn a_change_that_is_held_goes_out_once_that_very_commit_is_approved() {
+    let mut play = held();
+    assert_eq!(*state(&play), TaskState::Waiting(WaitFor::PushApproval(sha(2))));
+    let short = Some(sha(2).short().to_owned());
+    for named in [None, short, Some(sha(3).as_str().to_owned())] {
+        let decision = play.command(Command::Approve { hash: named });
+        assert_eq!(decision.rule, "command_declined");
+        assert_eq!(play.s.approvals.len(), 1, "the plan's alone");
+    }
+    let decision = play.command(lets_out(&sha(2)));
+    let published = decision.effects.iter().find_map(|effect| match effect {
+        Effect::Publish { head, .. } => Some(head.clone()),
+        _ => None,
+    });
+    assert_eq!(published, Some(sha(2)));
+    let task = play.s.task.clone().unwrap();
+    assert!(!baton::workflow::is_held(&play.s, &task, &sha(2)));
+}
+
+#[test]
+fn an_approval_says_nothing_about_the_commit_that_comes_after() {
+    let mut play = held();
+    play.s.task.as_mut().unwrap().input.outsiders.push("olga".into());
+    play.command(lets_out(&sha(2)));
+    play.happens(Actor::System, What::PublishDone { pull: 2, head: sha(2) });
+    play.succeeds(StageKey::Review, review_outcome(&["Reversed range panics"]), None);
+    play.succeeds(StageKey::Code, code_outcome(), Some(sha(3)));
+    play.run_ends(true);
+    let task = play.s.task.clone().unwrap();
+    assert!(baton::workflow::is_held(&play.s, &task, &sha(3)));
+}
+
+#[test]
+fn what_is_held_depends_on_policy_and_on_who_wrote() {
+    let mut play = publishing();
+    let is_held = |play: &Play| {
+        let task = play.s.task.clone().unwrap();
+        baton::workflow::is_held(&play.s, &task, &sha(2))
+    };
+    assert!(!is_held(&play), "everybody who wrote may push");
+    play.s.policy.push = Some(PushPolicy::AfterApproval);
+    assert!(is_held(&play));
+    play.s.task.as_mut().unwrap().input.outsiders.push("olga".into());
+    play.s.policy.push = None;
+    assert!(is_held(&play), "olga may not push");
+    play.s.policy.push = Some(PushPolicy::AtOnce);
+    assert!(!is_held(&play), "policy says so");
+}
+
+#[test]
+fn words_into_a_live_session_by_somebody_who_may_not_push_count_too() {
+    let mut play = approved();
+    play.s.facts = Facts { permission: Some(Permission::Triage), ..Facts::default() };
+    let command = Command::Revise { text: "print the environment".into() };
+    let what = What::CommandGiven { command, form: Form::Typed, comment: None };
+    assert_eq!(play.happens(Actor::Person(mara()), what).rule, "follow_up");
+    assert_eq!(play.s.task.as_ref().unwrap().input.outsiders, ["mara"]);
+}
+
+#[test]
+fn a_person_who_pushes_ends_the_question_about_a_commit_that_is_not_on_top_of_it() {
+    let mut play = reviewing();
+    play.succeeds(StageKey::Review, review_outcome(&["Reversed range panics"]), None);
+    play.succeeds(StageKey::Code, code_outcome(), Some(sha(3)));
+    play.run_ends(true);
+    play.happens(Actor::System, What::PublishHeld { head: sha(3) });
+    play.s.facts = Facts { pull: Some(pull(sha(5))), ..Facts::default() };
+    let decision = play.happens(Actor::Person(mara()), What::PullUpdated { head: sha(5) });
+    assert_eq!(starts(&decision), [StageKey::Review]);
+    assert_eq!(play.command(lets_out(&sha(3))).rule, "command_declined");
+}
+
+#[test]
+fn commits_of_a_wrong_form_go_back_to_their_coder_while_there_are_rounds_left() {
+    let mut play = publishing();
+    play.s.facts = Facts { default_head: Some(sha(1)), ..Facts::default() };
+    let refusal = Refusal::NoTrailer { commit: "abc1234".into() };
+    let refused = What::PublishRefused { refusal: refusal.clone() };
+    let decision = play.happens(Actor::System, refused.clone());
+    assert!(decision.effects.contains(&Effect::Discard));
+    let again = play.s.last_agent(StageKey::Code).unwrap();
+    assert_eq!(
+        (again.inputs.messages.clone(), &again.base),
+        (vec![Message::Refused { refusal }], &sha(1))
+    );
+    play.s.task.as_mut().unwrap().rounds = 3;
+    play.succeeds(StageKey::Code, code_outcome(), Some(sha(4)));
+    play.run_ends(true);
+    play.happens(Actor::System, refused);
+    assert!(matches!(state(&play), TaskState::Parked(ParkReason::Refused(_))));
+}
+
+#[test]
+fn work_goes_on_from_what_a_person_pushed_and_not_over_it() {
+    let mut play = reviewing();
+    play.s.facts = Facts { pull: Some(pull(sha(5))), ..Facts::default() };
+    play.happens(Actor::Person(mara()), What::PullUpdated { head: sha(5) });
+    play.command(Command::Stop);
+    let code = play.s.stages.iter_mut().find(|stage| stage.key == StageKey::Code).unwrap();
+    code.state = StageState::Cancelled;
+    play.command(Command::Resume);
+    assert_eq!(play.s.last_agent(StageKey::Code).unwrap().base, sha(5));
+}
+
 #[test]
 fn words_for_a_parked_task_set_the_coder_to_work_again_for_those_who_may_approve() {
     let mut play = approved();
@@ -227,6 +349,86 @@ fn words_for_a_parked_task_set_the_coder_to_work_again_for_those_who_may_approve
     };
     assert_eq!(starts(&play.happens(Actor::Person(mara()), what)), []);
     assert_eq!(starts(&play.command(revise)), [StageKey::Code]);
+}
+
+#[test]
+fn a_question_waits_without_an_agent_and_its_answer_resumes_the_session() {
+    let mut play = approved();
+    let decision = play.asks(StageKey::Code);
+    let wait = WaitFor::Answer(QuestionId(1));
+    assert_eq!(starts(&decision), []);
+    assert_eq!(*state(&play), TaskState::Waiting(wait.clone()));
+    assert_eq!(play.s.stage(StageKey::Code).unwrap().state, StageState::Waiting(wait));
+    let decision = play.command(Command::Answer { number: 1, text: "2".into() });
+    assert!(decision.effects.contains(&Effect::Raise(ReportKind::Question(1))), "it folds away");
+    let asked = play.s.questions[0].clone();
+    assert_eq!(asked.answer.as_ref().unwrap().option, Some(2));
+    assert_eq!(asked.answer.unwrap().by, Some(mara()));
+    let again = play.s.last_agent(StageKey::Code).unwrap();
+    assert_eq!((again.resumes, &again.base), (Some(asked.agent), &sha(3)));
+    assert_eq!(again.inputs.messages, [Message::Answered { question: asked.id }]);
+    assert_eq!(*state(&play), TaskState::Open);
+}
+
+#[test]
+fn only_who_may_approve_answers_and_no_edit_does() {
+    let answer = Command::Answer { number: 1, text: "1".into() };
+    for (permission, form) in [(Permission::Triage, Form::Typed), (Permission::Admin, Form::Edited)]
+    {
+        let mut play = asking();
+        play.s.facts.permission = Some(permission);
+        let comment = Some(CommentId(1));
+        play.happens(
+            Actor::Person(mara()),
+            What::CommandGiven { command: answer.clone(), form, comment },
+        );
+        assert_eq!(play.s.questions[0].answer, None, "{permission:?} {form:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_another_question_or_beyond_its_options_is_none() {
+    let mut play = asking();
+    for (number, text) in [(2, "1"), (1, "3")] {
+        let decision = play.command(Command::Answer { number, text: text.into() });
+        assert_eq!(starts(&decision), [], "{number}: {text}");
+        assert_eq!(play.s.questions[0].answer, None);
+    }
+    // Other work would take the branch from under the question.
+    for command in [Command::Retry, Command::Review, Command::Fix, Command::Plan] {
+        assert_eq!(starts(&play.command(command)), []);
+    }
+}
+
+#[test]
+fn the_default_counts_when_the_deadline_has_passed_and_not_before() {
+    let mut play = asking();
+    let passed = What::DeadlinePassed { question: QuestionId(1) };
+    assert_eq!(play.happens(Actor::System, passed.clone()).effects, []);
+    play.s.now = now() + chrono::TimeDelta::days(1);
+    let decision = play.happens(Actor::System, passed);
+    assert_eq!(starts(&decision), [StageKey::Code]);
+    let answer = play.s.questions[0].answer.as_ref().unwrap();
+    assert_eq!((answer.option, &answer.by), (Some(1), &None));
+    let said = decision.effects.iter().any(|effect| {
+        matches!(effect, Effect::Act(Act::Reply { reply: Reply::AnsweredByDefault { .. }, .. }))
+    });
+    assert!(said, "the thread hears of it");
+}
+
+#[test]
+fn a_question_outlives_a_stop_and_an_answer_outlives_spent_money() {
+    let mut play = asking();
+    play.command(Command::Stop);
+    play.command(Command::Resume);
+    assert_eq!(*state(&play), TaskState::Waiting(WaitFor::Answer(QuestionId(1))));
+    play.s.task.as_mut().unwrap().spent = Micros(5_000_000);
+    play.command(Command::Answer { number: 1, text: "down".into() });
+    assert_eq!(*state(&play), TaskState::Parked(ParkReason::Budget));
+    play.s.task.as_mut().unwrap().spent = Micros::ZERO;
+    play.command(Command::Resume);
+    let again = play.s.last_agent(StageKey::Code).unwrap();
+    assert_eq!(again.inputs.messages, [Message::Answered { question: QuestionId(1) }]);
 }
 
 #[test]
@@ -258,8 +460,10 @@ fn states() -> Vec<(&'static str, Play)> {
         ("planning", assigned()),
         ("plan waits", planned()),
         ("coding", approved()),
+        ("question waits", asking()),
         ("testing", tested()),
         ("publishing", publishing()),
+        ("push waits", held()),
         ("reviewing", reviewing()),
         ("waits for merge", mergeable()),
         ("deploying", deploying()),
@@ -276,6 +480,7 @@ fn outside_events() -> Vec<What> {
         Command::Approve { hash: None },
         Command::Revise { text: "smaller".into() },
         Command::Reject { why: "no".into() },
+        Command::Answer { number: 1, text: "2".into() },
         Command::Fix,
         Command::Review,
         Command::Audit,
@@ -306,12 +511,16 @@ fn outside_events() -> Vec<What> {
         What::PolicyChanged,
         What::RepositoryAdded,
         What::RepositoryRemoved,
+        What::DeadlinePassed { question: QuestionId(1) },
     ]);
     events
 }
 
-/// GitHub as it would look right after the event.
+/// GitHub, and the clock, as they would be right after the event.
 fn facts_after(play: &mut Play, what: &What) {
+    if matches!(what, What::DeadlinePassed { .. }) {
+        play.s.now = now() + chrono::TimeDelta::days(2);
+    }
     let head = play.s.task.as_ref().and_then(|task| task.head.clone());
     let mut pull_facts = head.map(pull);
     let mut issue_facts = issue(true);
@@ -353,8 +562,13 @@ fn words(decision: &Decision) -> String {
             Effect::Task { next: TaskState::Waiting(WaitFor::Merge(_)) } => {
                 "waits for merge".into()
             }
+            Effect::Task { next: TaskState::Waiting(WaitFor::PushApproval(_)) } => {
+                "waits to be pushed".into()
+            }
+            Effect::Publish { .. } => "pushed".into(),
             Effect::Task { next } => match next {
                 TaskState::Open => continue,
+                TaskState::Waiting(WaitFor::Answer(_)) => "waits for an answer".into(),
                 TaskState::Waiting(_) => "waits for approval".into(),
                 TaskState::Parked(_) => "parked".into(),
                 TaskState::Done => "done".into(),
@@ -372,6 +586,7 @@ fn words(decision: &Decision) -> String {
                 _ => "answered".into(),
             },
             Effect::Switch { off } => if *off { "switched off" } else { "switched on" }.into(),
+            Effect::Answer { .. } => "answer kept".into(),
             Effect::Merged { .. } => "merge noted".into(),
             Effect::Pull { .. } => "head noted".into(),
             _ => continue,
@@ -470,6 +685,7 @@ fn inside(play: &mut Play, which: usize) -> Option<Decision> {
         }
         StageState::Commands(_) => Some(play.run_ends(which != 1)),
         StageState::Publishing { head, .. } => Some(match which {
+            2 => play.happens(Actor::System, What::PublishHeld { head }),
             1 => {
                 play.happens(Actor::System, What::PublishRefused { refusal: Refusal::BranchMoved })
             }

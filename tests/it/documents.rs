@@ -79,7 +79,9 @@ fn keys_of_the_code() -> Names {
         ("github", "[github]"),
         ("listen", "[listen]"),
         ("agents", "[agents]"),
+        ("sandbox", "[sandbox]"),
         ("limits", "[limits]"),
+        ("keep", "[keep]"),
         ("deploy", "[[deploy]]"),
     ] {
         let text = read(&format!("src/config/{file}.rs"));
@@ -88,7 +90,10 @@ fn keys_of_the_code() -> Names {
     let prices = fields(&read("src/config/agents.rs"), "FilePrice");
     keys.extend(prices.iter().map(|key| format!("[prices] {key}")));
     let sections = caught(r#"section\("([a-z]+)"\)"#, &sources(&["src/config", "src/app"]));
-    let known = ["name", "data", "github", "listen", "agents", "limits", "deploy", "prices"];
+    let known = [
+        "name", "data", "github", "listen", "agents", "sandbox", "limits", "keep", "deploy",
+        "prices",
+    ];
     assert_eq!(sections, known.map(str::to_owned).into(), "a section has no place in this test");
     keys
 }

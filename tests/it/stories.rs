@@ -1,21 +1,27 @@
 //! Whole stories: Baton between an emulated GitHub and scripted models, seen from outside.
 //!
 //! - `whole`    – the main job
+//! - `pushes`   – what waits for a person before it is pushed
 //! - `quiet`    – who may not, and what is nobody's business
 //! - `steering` – commands, labels, closing, deleting
+//! - `asking`   – agents that ask people
 //! - `audits`   – `/baton audit`
 //! - `codex`    – one prompt a process: words said in between, stops, planted settings
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
 //! - `restarts` – Baton or its database goes away in the midst
+//! - `talking`  – agents that write to each other
 //! - `replicas` – two of them on one database
 
+mod asking;
 mod audits;
 mod codex;
 mod hanging;
+mod pushes;
 mod quiet;
 mod replicas;
 mod restarts;
 mod steering;
+mod talking;
 mod webhooks;
 mod whole;

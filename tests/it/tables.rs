@@ -115,6 +115,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Secret { path: "c".into() },
         Refusal::Submodule("d".into()),
         Refusal::Symlink("e".into()),
+        Refusal::ForeignAuthor { commit: "abc1234".into() },
+        Refusal::NoTrailer { commit: "abc1234".into() },
         Refusal::Nothing,
         Refusal::BranchMoved,
         Refusal::GitHub("f".into()),
@@ -127,7 +129,13 @@ fn cancellers() -> Vec<CancelledBy> {
 }
 
 fn waits() -> Vec<WaitFor> {
-    vec![WaitFor::PlanApproval(plan_hash()), WaitFor::Merge(sha('2'))]
+    let answer = WaitFor::Answer(QuestionId(6));
+    vec![
+        WaitFor::PlanApproval(plan_hash()),
+        WaitFor::PushApproval(sha('6')),
+        answer,
+        WaitFor::Merge(sha('2')),
+    ]
 }
 
 fn fail_kinds() -> Vec<FailKind> {
@@ -136,6 +144,7 @@ fn fail_kinds() -> Vec<FailKind> {
         FailKind::Provider("b".into()),
         FailKind::InvalidOutcome("c".into()),
         FailKind::Model("d".into()),
+        FailKind::Tools("f".into()),
         FailKind::Commands,
         FailKind::Verdict,
         FailKind::Crashed("e".into()),
@@ -166,6 +175,7 @@ fn task_states() -> Vec<TaskState> {
 fn ends() -> Vec<End> {
     let mut ends =
         vec![End::Succeeded, End::OutOfQuota { until: noon() }, End::OutOfBudget, End::Lost];
+    ends.push(End::Asked(QuestionId(6)));
     ends.extend(fail_kinds().into_iter().map(End::Failed));
     ends.extend([Watchdog::Total, Watchdog::Silence, Watchdog::Linger].map(End::TimedOut));
     ends.extend(cancellers().into_iter().map(End::Cancelled));
@@ -331,14 +341,20 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     };
     plans::insert(pool, id, &plan, noon()).await.unwrap();
     let approval = Approval {
-        plan: plan_hash(),
+        of: Approved::Plan(plan_hash()),
         actor: person(),
         permission: Permission::Maintain,
         at: noon(),
     };
+    let push = Approval { of: Approved::Push(sha('6')), ..approval.clone() };
     for _ in 0..2 {
         approvals::insert(pool, id, &approval, None).await.unwrap();
+        approvals::insert(pool, id, &push, None).await.unwrap();
     }
+    assert_eq!(approvals::list_alive(pool, id).await.unwrap(), [approval.clone(), push]);
+    let but = sha('6');
+    assert_eq!(approvals::kill_pushes_but(pool, id, Some(&but), noon()).await.unwrap(), 0);
+    assert_eq!(approvals::kill_pushes_but(pool, id, None, noon()).await.unwrap(), 1);
     let mut finding = Finding {
         number: 1,
         fingerprint: "f".into(),
@@ -375,6 +391,18 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     let run = db::command_runs::insert(pool, run).await.unwrap();
     let broken = RunState::Broken { reason: "away".into() };
     db::command_runs::finish(pool, run, &broken, noon()).await.unwrap();
+    let fetches = [
+        Fetch { host: "a.test".into(), port: 81, package: Some("pad 1.0".into()), blocked: None },
+        Fetch {
+            host: "b.test".into(),
+            port: 443,
+            package: None,
+            blocked: Some(Blocked::Address([10, 0, 0, 5].into())),
+        },
+    ];
+    db::fetches::insert_all(pool, id, Fetcher::Run(run), &fetches, noon()).await.unwrap();
+    let by_agent = Fetcher::Agent(agent);
+    db::fetches::insert_all(pool, id, by_agent, &fetches[1..], noon()).await.unwrap();
     let asking = reports::raise(pool, id, &ReportKind::Asking(1), noon()).await.unwrap();
     let applied = reports::Applied { version: 1, github_id: Some(77), ..Default::default() };
     reports::applied(pool, asking, &applied, noon()).await.unwrap();
@@ -387,6 +415,9 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     assert_eq!(loaded.plans, [plan]);
     assert_eq!(loaded.approvals, [approval]);
     assert_eq!(loaded.findings, [finding]);
+    let by: Vec<Fetcher> = loaded.fetches.iter().map(|fetched| fetched.by).collect();
+    assert_eq!(by, [Fetcher::Run(run), Fetcher::Run(run), by_agent]);
+    assert!(loaded.fetches.iter().map(|one| &one.fetch).eq(fetches.iter().chain(&fetches[1..])));
     assert_eq!(loaded.agents.iter().map(|it| it.id).collect::<Vec<_>>(), [agent]);
     assert_eq!(loaded.runs[0].state, broken);
     assert_eq!(loaded.deployments[0].state, DeploymentState::Success);

@@ -2,6 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
 
+/// Runs each test both ways: what holds for one holds for the other.
+macro_rules! both_ways {
+    ($($name:ident)*) => {$(
+        mod $name {
+            use super::Way;
+
+            #[tokio::test]
+            async fn laid_over_a_base() {
+                super::$name(Way::Laid).await;
+            }
+
+            #[tokio::test]
+            async fn checked_out() {
+                super::$name(Way::CheckedOut).await;
+            }
+        }
+    )*};
+}
+
+mod bases;
+
 use std::{
     fs, io,
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -65,6 +86,29 @@ async fn house() -> House {
 }
 
 async fn house_with(adjust: impl FnOnce(&mut Settings)) -> House {
+    house_of(Way::CheckedOut, adjust).await
+}
+
+/// How workspaces are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Over a base that they share.
+    Laid,
+    /// One by one, as where no overlay can be mounted.
+    CheckedOut,
+}
+
+both_ways! {
+    what_an_agent_commits_and_leaves_uncommitted_comes_out_under_its_identity
+    the_mirror_is_read_only_for_the_agent_and_a_workspace_belongs_to_it
+    what_a_hostile_agent_plants_is_never_run_on_the_host
+    another_repositorys_content_cannot_be_had_by_naming_it
+    a_pipe_in_the_place_of_an_object_ends_in_time_and_leaves_no_process
+    a_history_that_does_not_begin_at_the_base_is_refused
+    preparing_again_starts_afresh_and_removing_leaves_nothing
+}
+
+async fn house_of(way: Way, adjust: impl FnOnce(&mut Settings)) -> House {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
     let person = folder.path().join("person");
@@ -80,7 +124,22 @@ async fn house_with(adjust: impl FnOnce(&mut Settings)) -> House {
     let base = sha(&git(&person, &["rev-parse", "HEAD"]));
     let house = House { folder, workspaces, base };
     house.refresh().await;
+    if way == Way::Laid
+        && let Some(inside) = house.sandbox()
+    {
+        house.workspaces.try_layers(&inside).await.unwrap();
+    }
     house
+}
+
+/// Where the files lie that a workspace began with.
+fn files(workspace: &Workspace) -> PathBuf {
+    workspace.overlay.as_ref().map_or(&workspace.tree, |overlay| &overlay.lower).clone()
+}
+
+/// Where the files lie that its agent wrote.
+fn written(workspace: &Workspace) -> PathBuf {
+    workspace.overlay.as_ref().map_or(&workspace.tree, |overlay| &overlay.upper).clone()
 }
 
 impl House {
@@ -107,9 +166,12 @@ impl House {
         sha(&git(&person, &["rev-parse", "HEAD"]))
     }
 
+    fn identity(&self) -> Identity {
+        Identity { name: "Baton \"the\\bot\" B".into(), email: "1+b[bot]@example.test".into() }
+    }
+
     async fn prepare(&self, name: &str) -> Workspace {
-        let identity =
-            Identity { name: "Baton \"the\\bot\" B".into(), email: "1+b[bot]@example.test".into() };
+        let identity = self.identity();
         let branch = Some(BranchName::new("baton/17-fix").unwrap());
         let checkout =
             Checkout { repository: REPOSITORY, base: self.base.clone(), branch, identity };
@@ -160,10 +222,17 @@ impl InSandbox {
             inside: mount.inside,
             writable: mount.writable,
         };
+        let overlay = |laid: baton::workspace::Overlay| sandbox::Overlay {
+            lower: laid.lower,
+            upper: laid.upper,
+            work: laid.work,
+            at: laid.at,
+        };
         Spec {
             env: vec![("PATH".into(), PATH.into()), ("HOME".into(), sandbox::HOME.into())],
             workdir: workspace.tree.clone(),
             mounts: workspace.mounts().into_iter().map(mount).collect(),
+            overlays: workspace.overlay.clone().into_iter().map(overlay).collect(),
             ..Spec::new(argv)
         }
     }
@@ -226,9 +295,8 @@ async fn a_refresh_follows_the_remote_prunes_and_keeps_batons_own_references() {
     assert_eq!(main.unwrap(), Some(house.base));
 }
 
-#[tokio::test]
-async fn what_an_agent_commits_and_leaves_uncommitted_comes_out_under_its_identity() {
-    let house = house().await;
+async fn what_an_agent_commits_and_leaves_uncommitted_comes_out_under_its_identity(way: Way) {
+    let house = house_of(way, |_| ()).await;
     let Some(inside) = house.sandbox() else { return };
     let workspace = house.prepare("agent-1").await;
     let printed = inside
@@ -260,13 +328,12 @@ async fn what_an_agent_commits_and_leaves_uncommitted_comes_out_under_its_identi
     house.assert_clean();
 }
 
-#[tokio::test]
-async fn the_mirror_is_read_only_for_the_agent_and_a_workspace_belongs_to_it() {
-    let house = house().await;
+async fn the_mirror_is_read_only_for_the_agent_and_a_workspace_belongs_to_it(way: Way) {
+    let house = house_of(way, |_| ()).await;
     let Some(inside) = house.sandbox() else { return };
     let workspace = house.prepare("agent-1").await;
     if let Some(Account { uid, .. }) = owner() {
-        assert_eq!(fs::metadata(workspace.tree.join("README.md")).unwrap().uid(), uid);
+        assert_eq!(fs::metadata(files(&workspace).join("README.md")).unwrap().uid(), uid);
         assert_eq!(fs::metadata(house.mirror().join("objects")).unwrap().uid(), 0);
     }
     let script = format!(
@@ -278,9 +345,8 @@ async fn the_mirror_is_read_only_for_the_agent_and_a_workspace_belongs_to_it() {
     house.assert_clean();
 }
 
-#[tokio::test]
-async fn what_a_hostile_agent_plants_is_never_run_on_the_host() {
-    let house = house().await;
+async fn what_a_hostile_agent_plants_is_never_run_on_the_host(way: Way) {
+    let house = house_of(way, |_| ()).await;
     let Some(inside) = house.sandbox() else { return };
     let workspace = house.prepare("agent-1").await;
     // Visible on the host only: the planted program tells where it ran.
@@ -313,7 +379,7 @@ async fn what_a_hostile_agent_plants_is_never_run_on_the_host() {
     let base = imported.head.clone();
     let checkout = Checkout { repository: REPOSITORY, base, branch: None, identity };
     let next = house.workspaces.prepare(&key("next"), &checkout).await.unwrap();
-    assert!(fs::symlink_metadata(next.tree.join("link")).unwrap().is_symlink());
+    assert!(fs::symlink_metadata(files(&next).join("link")).unwrap().is_symlink());
     let push = house.push("evil", &imported.head, None);
     house.workspaces.push(&push, None).await.unwrap();
     house.refresh().await;
@@ -329,9 +395,8 @@ async fn what_a_hostile_agent_plants_is_never_run_on_the_host() {
     house.assert_clean();
 }
 
-#[tokio::test]
-async fn another_repositorys_content_cannot_be_had_by_naming_it() {
-    let house = house().await;
+async fn another_repositorys_content_cannot_be_had_by_naming_it(way: Way) {
+    let house = house_of(way, |_| ()).await;
     let Some(inside) = house.sandbox() else { return };
     let other = house.folder.path().join("data/mirrors/18.git");
     git(house.folder.path(), &["init", "--quiet", "--bare", "data/mirrors/18.git"]);
@@ -367,9 +432,8 @@ async fn another_repositorys_content_cannot_be_had_by_naming_it() {
     house.assert_clean();
 }
 
-#[tokio::test]
-async fn a_pipe_in_the_place_of_an_object_ends_in_time_and_leaves_no_process() {
-    let house = house_with(|settings| settings.import_timeout = Duration::from_secs(2)).await;
+async fn a_pipe_in_the_place_of_an_object_ends_in_time_and_leaves_no_process(way: Way) {
+    let house = house_of(way, |settings| settings.import_timeout = Duration::from_secs(2)).await;
     let Some(inside) = house.sandbox() else { return };
     let workspace = house.prepare("agent-1").await;
     inside
@@ -418,9 +482,8 @@ async fn a_pack_that_is_too_large_or_broken_is_refused_and_leaves_nothing() {
     house.assert_clean();
 }
 
-#[tokio::test]
-async fn a_history_that_does_not_begin_at_the_base_is_refused() {
-    let house = house().await;
+async fn a_history_that_does_not_begin_at_the_base_is_refused(way: Way) {
+    let house = house_of(way, |_| ()).await;
     let Some(inside) = house.sandbox() else { return };
     let workspace = house.prepare("agent-1").await;
     inside.agent(&workspace, "git checkout -q --orphan new; git commit -qm new").await;
@@ -429,17 +492,16 @@ async fn a_history_that_does_not_begin_at_the_base_is_refused() {
     house.assert_clean();
 }
 
-#[tokio::test]
-async fn preparing_again_starts_afresh_and_removing_leaves_nothing() {
-    let house = house().await;
+async fn preparing_again_starts_afresh_and_removing_leaves_nothing(way: Way) {
+    let house = house_of(way, |_| ()).await;
     let workspace = house.prepare("agent-1").await;
-    fs::write(workspace.tree.join("old"), "x").unwrap();
-    let closed = workspace.tree.join("closed/in");
+    fs::write(written(&workspace).join("old"), "x").unwrap();
+    let closed = written(&workspace).join("closed/in");
     fs::create_dir_all(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     let again = house.prepare("agent-1").await;
     assert_eq!(again, workspace);
-    assert!(!again.tree.join("old").exists());
+    assert!(!written(&again).join("old").exists());
     house.prepare("agent-2").await;
     assert_eq!(house.workspaces.list().unwrap(), [key("agent-1"), key("agent-2")]);
     let base = house.base.clone();

@@ -1,5 +1,7 @@
 //! Building the world a test or demo begins with, and changing what is nobody's doing in it.
 
+use std::path::Path;
+
 use super::answer::Refusal;
 use super::git::{self, File};
 use super::handle::{GitHub, find};
@@ -34,6 +36,21 @@ impl GitHub {
         options: RepositoryOptions,
     ) -> Result<RepoHandle, Refusal> {
         self.world.change(|state| state.add_repository(owner, name, files, options))
+    }
+
+    /// Makes a bare repository whose `main` is a copy of the commit that another one is on.
+    ///
+    /// # Errors
+    /// When the owner is unknown, the name taken, or there is no such repository.
+    pub fn add_copy(
+        &self,
+        owner: &str,
+        name: &str,
+        source: &Path,
+        options: RepositoryOptions,
+    ) -> Result<RepoHandle, Refusal> {
+        let copy = |path: &Path| git::copy_head(path, source);
+        self.world.change(|state| state.add_filled(owner, name, options, copy))
     }
 
     /// Changes what the App is registered with: what later installations grant, and what it hears of.

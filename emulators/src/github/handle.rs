@@ -79,9 +79,14 @@ impl GitHub {
     }
 
     /// The address of everything: REST at `/`, GraphQL at `/graphql`, git at `/OWNER/NAME.git`,
-    /// the page at `/ui`.
+    /// the page at [`GitHub::page_url`].
     pub fn api_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The page, with the token that opens it; a browser keeps it for what the page links to.
+    pub fn page_url(&self) -> String {
+        format!("{}/ui?token={}", self.api_url(), self.world.page_token)
     }
 
     /// Where webhooks go from now on.

@@ -4,10 +4,13 @@ use std::fmt::Write;
 
 use axum::body::Body;
 use axum::response::Response;
+use http::header::{COOKIE, SET_COOKIE};
+use http::request::Parts;
 
 use super::json::time;
 use super::markdown::{escape, rendered};
 use super::model::{Issue, Repository};
+use super::routes::read_query;
 use super::server::World;
 use super::state::State;
 
@@ -21,10 +24,37 @@ border-radius:4px}pre code{background:none;padding:0}a{color:#0969da;text-decora
 .said>div{padding:.2rem 1rem}.said h3{margin:.8rem 0 .4rem}.folded{opacity:.65}\
 small,sub{color:#59636e}sub{vertical-align:baseline;font-size:13px}td{padding:.1rem .8rem .1rem 0}";
 
-/// Answers `/ui`, `/ui/OWNER/NAME` and `/ui/OWNER/NAME/(issues|pull)/NUMBER`.
-pub(crate) fn answer(world: &World, path: &str) -> Response {
+/// Where a browser keeps the page's token.
+const KEPT: &str = "page-token";
+
+/// Answers `/ui`, `/ui/OWNER/NAME` and `/ui/OWNER/NAME/(issues|pull)/NUMBER`, to who brings the token:
+/// in the query the first time, then as a cookie.
+pub(crate) fn answer(world: &World, parts: &Parts) -> Response {
+    let token = &world.page_token;
+    let query = read_query(parts.uri.query().unwrap_or_default());
+    let brought = query.iter().any(|(name, value)| name == "token" && value == token);
+    if !brought && !keeps(parts, token) {
+        let body = "<p>This page opens with the token in the address that was printed.</p>";
+        return html(401, body, None);
+    }
+    let (status, body) = match found(world, parts.uri.path()) {
+        Some(body) => (200, body),
+        None => (404, "<p>There is no such thing. <a href=\"/ui\">All repositories</a></p>".into()),
+    };
+    html(status, &body, brought.then_some(token))
+}
+
+/// Whether the browser brings the token back.
+fn keeps(parts: &Parts, token: &str) -> bool {
+    let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs =
+        cookies.flat_map(|line| line.split("; ")).filter_map(|pair| pair.split_once('='));
+    pairs.any(|(name, value)| name == KEPT && value == token)
+}
+
+fn found(world: &World, path: &str) -> Option<String> {
     let segments: Vec<&str> = path.trim_matches('/').split('/').skip(1).collect();
-    let body = world.look(|state| match segments.as_slice() {
+    world.look(|state| match segments.as_slice() {
         [owner, name, "issues" | "pull", number, ..] => {
             let repository = state.repositories.get(&state.repository_id(owner, name)?)?;
             let issue = repository.issues.get(&number.parse().ok()?)?;
@@ -35,19 +65,23 @@ pub(crate) fn answer(world: &World, path: &str) -> Response {
             Some(repository_page(state, state.repositories.get(&id)?))
         }
         _ => Some(front_page(state)),
-    });
-    let (status, body) = match body {
-        Some(body) => (200, body),
-        None => (404, "<p>There is no such thing. <a href=\"/ui\">All repositories</a></p>".into()),
-    };
+    })
+}
+
+fn html(status: u16, body: &str, token: Option<&String>) -> Response {
     let html = format!(
         "<!doctype html><meta charset=\"utf-8\"><title>GitHub stand-in</title>\
          <style>{STYLE}</style>{body}"
     );
-    let response = Response::builder()
+    let mut response = Response::builder()
         .status(status)
         .header("content-type", "text/html; charset=utf-8")
+        .header("referrer-policy", "no-referrer")
         .header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'");
+    if let Some(token) = token {
+        let kept = format!("{KEPT}={token}; Path=/ui; HttpOnly; SameSite=Strict");
+        response = response.header(SET_COOKIE, kept);
+    }
     response.body(Body::from(html)).unwrap_or_else(|_| Response::new(Body::empty()))
 }
 

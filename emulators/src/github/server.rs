@@ -73,6 +73,8 @@ pub(crate) struct World {
     pub changed: watch::Sender<u64>,
     batches: mpsc::UnboundedSender<Batch>,
     pub probe: Mutex<Option<Probe>>,
+    /// Opens the page: other accounts of the machine reach the address too.
+    pub page_token: String,
     requests: AtomicU64,
 }
 
@@ -83,6 +85,7 @@ impl World {
             changed: watch::Sender::new(0),
             batches,
             probe: Mutex::new(None),
+            page_token: uuid::Uuid::new_v4().simple().to_string(),
             requests: AtomicU64::new(0),
         }
     }
@@ -145,7 +148,7 @@ pub(crate) async fn serve(Shared(world): Shared<Arc<World>>, request: Request) -
         return response(Refusal::new(413, "Payload Too Large").answer());
     };
     if path == "/ui" || path.starts_with("/ui/") {
-        return page::answer(&world, path);
+        return page::answer(&world, &parts);
     }
     let task = if git {
         tokio::task::spawn_blocking(move || git_http::answer(&world, &parts, &body))

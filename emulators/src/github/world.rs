@@ -1,6 +1,6 @@
 //! Building the world: accounts, repositories, installations, roles, push rules.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io, path::Path};
 
 use serde_json::json;
 
@@ -63,6 +63,24 @@ impl State {
         files: &[File<'_>],
         options: RepositoryOptions,
     ) -> Result<RepoHandle, Refusal> {
+        let author = Signature {
+            name: owner.to_owned(),
+            email: format!("{owner}@users.noreply.github.com"),
+            at: self.now(),
+        };
+        self.add_filled(owner, name, options, |path| {
+            git::commit_files(path, "main", None, &author, "first commit", files)
+        })
+    }
+
+    /// Makes a repository whose content a function puts on `main`.
+    pub(crate) fn add_filled(
+        &mut self,
+        owner: &str,
+        name: &str,
+        options: RepositoryOptions,
+        fill: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<RepoHandle, Refusal> {
         let owner = self.account(owner).cloned().ok_or_else(Refusal::not_found)?;
         if self.repository_id(&owner.login, name).is_some() {
             return Err(Refusal::custom(
@@ -74,12 +92,7 @@ impl State {
         let path = self.data_dir.join(&owner.login).join(format!("{name}.git"));
         git::init(&path)?;
         let now = self.now();
-        let author = Signature {
-            name: owner.login.clone(),
-            email: format!("{}@users.noreply.github.com", owner.login),
-            at: now,
-        };
-        git::commit_files(&path, "main", None, &author, "first commit", files)?;
+        fill(&path)?;
         let refs = git::refs(&path)?;
         let first_commit = refs.get("refs/heads/main").cloned().unwrap_or_default();
         let id = self.fresh_id();

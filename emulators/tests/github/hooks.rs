@@ -113,10 +113,18 @@ async fn edited_comment_says_what_it_was() {
 async fn page_shows_and_escapes() {
     let scene = scene().await;
     scene.github.as_user("mona").open_issue(REPO, "<script>", "a & b").unwrap();
-    let page = scene.get("/ui/octo/widget/issues/1").await.body;
+    let url = scene.github.page_url();
+    let (_, query) = url.split_once('?').unwrap();
+    let page = scene.get(&format!("/ui/octo/widget/issues/1?{query}")).await.body;
     let page = page.as_str().unwrap();
     assert!(
         page.contains("&lt;script&gt;") && page.contains("a &amp; b") && !page.contains("<script>")
     );
-    assert!(scene.get("/ui").await.body.as_str().unwrap().contains("octo/widget"));
+    let front = scene.get(&format!("/ui?{query}")).await.body;
+    assert!(front.as_str().unwrap().contains("octo/widget"));
+    for closed in ["/ui", "/ui/octo/widget/issues/1", "/ui?token=guessed"] {
+        let refused = scene.get(closed).await;
+        assert_eq!(refused.status, 401, "{closed}");
+        assert!(!refused.body.as_str().unwrap().contains("script"), "{closed}");
+    }
 }

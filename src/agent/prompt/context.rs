@@ -35,6 +35,10 @@ pub struct Context<'a> {
     /// The commit that the agent starts from.
     head: Option<String>,
     tests: &'a [String],
+    /// What fetched the dependencies that are there.
+    setup: &'a [String],
+    /// Whether more may be fetched.
+    fetch: bool,
     protected: &'a [String],
     environment: String,
     deploy_commands: &'a [String],
@@ -83,6 +87,8 @@ impl<'a> Context<'a> {
             round: agent.attempt,
             head: Some(agent.base.short().to_owned()),
             tests: &situation.policy.test,
+            setup: &situation.policy.build.setup,
+            fetch: situation.policy.build.agents_fetch,
             protected: &situation.policy.protected,
             environment: deploy
                 .map_or("its environment".to_owned(), |deploy| deploy.environment.to_string()),
@@ -179,6 +185,7 @@ fn coder_notes(situation: &Situation) -> Option<String> {
         | Outcome::Review(_)
         | Outcome::Deploy(_)
         | Outcome::Verify(_)
-        | Outcome::Audit(_) => None,
+        | Outcome::Audit(_)
+        | Outcome::Analysis(_) => None,
     })
 }

@@ -30,11 +30,14 @@ pub fn validate(role: Role, schema: &Value, value: &Value) -> Result<Outcome, Ve
     }
     match role {
         Role::Starter => read(value).map(Outcome::Plan),
-        Role::Coding => read(value).map(Outcome::Code),
+        Role::Coding | Role::Generic | Role::Refactor | Role::TestGeneration => {
+            read(value).map(Outcome::Code)
+        }
         Role::Reviewer => read(value).map(Outcome::Review),
         Role::Deployer => read(value).map(Outcome::Deploy),
         Role::Verifier => read(value).and_then(consistent).map(Outcome::Verify),
         Role::Auditor => read(value).map(Outcome::Audit),
+        Role::Analysis => read(value).map(Outcome::Analysis),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -9,10 +10,11 @@ use tokio::{net::TcpStream, process::Command, time::timeout};
 
 use super::Check;
 use crate::{
+    agent::{Toolchains, try_layers},
     app::{installed_claude, installed_codex, parts},
     config::{Config, Upstream},
     provider::ProviderKind,
-    sandbox::SandboxError,
+    sandbox::{Sandbox, SandboxError},
 };
 
 /// How long the program may take to say its version; it starts a whole runtime for that.
@@ -20,24 +22,78 @@ const SAY_VERSION: Duration = Duration::from_secs(60);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Starts one sandbox and looks around in it.
-pub(super) async fn sandbox(config: &Config, data: &Path) -> Check {
+/// Starts one sandbox and looks around in it; where it holds, another one that lays folders over others.
+pub(super) async fn sandbox(config: &Config, data: &Path, tell: &mut (dyn FnMut(Check) + Send)) {
     const NAME: &str = "sandbox";
     let built = std::env::current_exe()
         .map_err(anyhow::Error::from)
-        .and_then(|bridge| parts::sandbox(config, &bridge, data));
+        .and_then(|bridge| parts::sandbox(&config.agents, &bridge, data));
     let sandbox = match built {
         Ok(sandbox) => sandbox,
-        Err(error) => return Check::fails(NAME, format!("{error:#}"), "see what it says"),
+        Err(error) => return tell(Check::fails(NAME, format!("{error:#}"), "see what it says")),
     };
     let kind = sandbox.kind();
     match sandbox.self_test().await {
-        Ok(()) => Check::holds(NAME, format!("{kind} holds")),
-        Err(SandboxError::Unavailable { problem, remedy }) => Check::fails(NAME, problem, remedy),
-        Err(error) => {
-            Check::fails(NAME, error, "no agent is started before this holds: see docs/sandbox.md")
+        Ok(()) => {
+            tell(Check::holds(NAME, format!("{kind} holds")));
+            tell(workspaces(&sandbox, data).await);
         }
+        Err(SandboxError::Unavailable { problem, remedy }) => {
+            tell(Check::fails(NAME, problem, remedy));
+        }
+        Err(error) => tell(Check::fails(
+            NAME,
+            error,
+            "no agent is started before this holds: see docs/sandbox.md",
+        )),
     }
+}
+
+/// How workspaces are made: slowly is no mistake.
+async fn workspaces(sandbox: &Arc<dyn Sandbox>, data: &Path) -> Check {
+    const NAME: &str = "workspaces";
+    let tried = match parts::workspaces(data) {
+        Ok(workspaces) => try_layers(sandbox, &workspaces).await,
+        Err(error) => Err(error.to_string()),
+    };
+    match tried {
+        Ok(()) => Check::holds(NAME, "laid over checkouts that they share"),
+        Err(reason) => Check::holds(
+            NAME,
+            format!(
+                "each checked out in full, which takes its time: no overlay can be mounted: {reason}"
+            ),
+        ),
+    }
+}
+
+/// Looks whether the folders of tools can be shown.
+pub(super) fn tools(config: &Config) -> Check {
+    const NAME: &str = "tools";
+    let folders = &config.sandbox.tools;
+    let obstacles: Vec<String> =
+        folders.iter().filter_map(|folder| Toolchains::obstacle(folder)).collect();
+    if !obstacles.is_empty() {
+        let seen = format!("{} of {} folders cannot be shown", obstacles.len(), folders.len());
+        return Check::fails(NAME, seen, obstacles.join("\n"));
+    }
+    let shown: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    let besides = if shown.is_empty() { String::new() } else { format!(", {}", shown.join(", ")) };
+    Check::holds(NAME, format!("sandboxes see /usr{besides}"))
+}
+
+/// Says what set-ups may reach at most; nothing is asked of anybody.
+pub(super) fn egress(config: &Config) -> Check {
+    const NAME: &str = "egress";
+    let rules = &config.limits.egress;
+    if rules.is_empty() {
+        return Check::holds(NAME, "set-ups reach no host at all");
+    }
+    let named = rules.iter().map(|rule| match rule.address {
+        Some(address) => format!("{}={address}", rule.host),
+        None => rule.host.to_string(),
+    });
+    Check::holds(NAME, format!("set-ups reach at most {}", named.collect::<Vec<_>>().join(", ")))
 }
 
 /// Looks whether the program that agents are can be started, in the version that was tested.

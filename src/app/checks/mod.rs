@@ -3,7 +3,8 @@
 //! - `check`    – what one look gives
 //! - `machine`  – the data folder, its disk, git
 //! - `database` – the programs or the address, the tables
-//! - `work`     – what the queue and the reports say, and what lies on the disk
+//! - `work`     – what the queue and the reports say
+//! - `kept`     – what lies on the disk, and why
 //! - `github`   – the App's key, registration, installations, webhooks, and the clock
 //! - `agents`   – the sandbox, the agent's program, the models' APIs
 //!
@@ -13,6 +14,7 @@ mod agents;
 mod check;
 mod database;
 mod github;
+mod kept;
 mod machine;
 mod work;
 
@@ -22,7 +24,7 @@ pub use check::{Check, Verdict};
 pub use machine::LEAST_FREE;
 
 use super::Place;
-use crate::{clock::Clock, config::Config};
+use crate::{clock::Clock, config::Config, model::Keep};
 
 /// What the checks go by.
 #[derive(Debug, Clone)]
@@ -50,22 +52,27 @@ pub async fn run(given: &Given, tell: &mut (dyn FnMut(Check) + Send)) {
         None => None,
     };
     tell(machine::git().await);
+    let keep = config.as_ref().map(|config| config.keep).unwrap_or_default();
     match (&place, &data) {
-        (Some(place), Some(_)) => stored(place, given, tell).await,
-        (Some(place), None) if place.database_url.is_some() => stored(place, given, tell).await,
+        (Some(place), Some(_)) => stored(place, &keep, given, tell).await,
+        (Some(place), None) if place.database_url.is_some() => {
+            stored(place, &keep, given, tell).await;
+        }
         (_, _) => tell(Check::skipped("database", "it is in the data folder")),
     }
     let Some(config) = config else {
-        for name in ["GitHub App", "sandbox", "agent program", "model API"] {
+        for name in ["GitHub App", "sandbox", "tools", "egress", "agent program", "model API"] {
             tell(Check::skipped(name, "needs the whole configuration"));
         }
         return;
     };
     github::all(&config, &given.clock, tell).await;
     match &data {
-        Some(data) => tell(agents::sandbox(&config, data).await),
+        Some(data) => agents::sandbox(&config, data, tell).await,
         None => tell(Check::skipped("sandbox", "needs the data folder")),
     }
+    tell(agents::tools(&config));
+    tell(agents::egress(&config));
     tell(agents::program(&config).await);
     for check in agents::model_apis(&config, given.environment.get("HTTPS_PROXY")).await {
         tell(check);
@@ -102,12 +109,13 @@ fn configuration(given: &Given, tell: &mut (dyn FnMut(Check) + Send)) -> Option<
 }
 
 /// The database, and what is told by what is in it.
-async fn stored(place: &Place, given: &Given, tell: &mut (dyn FnMut(Check) + Send)) {
+async fn stored(place: &Place, keep: &Keep, given: &Given, tell: &mut (dyn FnMut(Check) + Send)) {
     let opened = database::open(place, tell).await;
     if let Some(opened) = &opened {
         work::all(&opened.pool, given.clock.now(), tell).await;
     }
-    tell(work::kept(&place.data));
+    tell(kept::kept(&place.data, keep, given.clock.now().into()));
+    tell(work::layers(&place.data));
     if let Some(opened) = opened {
         opened.close().await;
     }

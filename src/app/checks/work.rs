@@ -1,6 +1,6 @@
-//! What the queue and the reports say, and what lies on the disk.
+//! What the queue and the reports say, and what set-ups left.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use chrono::TimeDelta;
 use sqlx::PgPool;
@@ -11,6 +11,7 @@ use crate::{
     db::reports,
     model::Timestamp,
     queue::{self, FailedJob},
+    workspace::layers,
 };
 
 /// How many are told one by one.
@@ -69,33 +70,21 @@ async fn failed(pool: &PgPool, now: Timestamp) -> anyhow::Result<Check> {
     Ok(Check::fails(NAME, format!("failed in the last day:\n{}", lines.join("\n")), remedy))
 }
 
-/// What lies in the data folder; never wrong by itself.
-pub(super) fn kept(data: &Path) -> Check {
-    let parts: Vec<String> = ["mirrors", "workspaces", "trash", "postgres"]
-        .iter()
-        .filter_map(|name| {
-            let folder = data.join(name);
-            let entries = fs::read_dir(&folder).ok()?.count();
-            let count = if *name == "postgres" { String::new() } else { format!(" ({entries})") };
-            Some(format!("{name}{count} {}", size(weight(&folder))))
-        })
-        .collect();
-    let seen = if parts.is_empty() { "nothing yet".to_owned() } else { parts.join(", ") };
-    Check::holds("kept on disk", seen)
-}
-
-/// Bytes of all files; what cannot be read counts nothing.
-fn weight(folder: &Path) -> u64 {
-    let mut bytes = 0;
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(seen) if seen.is_dir() => folders.push(entry.path()),
-                Ok(seen) => bytes += seen.len(),
-                Err(_) => {}
-            }
-        }
-    }
-    bytes
+/// What set-ups have brought, and since when nobody has used it; never wrong by itself.
+pub(super) fn layers(data: &Path) -> Check {
+    const NAME: &str = "set-ups";
+    let kept = match layers::list(&data.join("layers")) {
+        Ok(kept) if kept.is_empty() => return Check::holds(NAME, "none was needed yet"),
+        Ok(kept) => kept,
+        Err(error) => return Check::skipped(NAME, format!("cannot be told: {error}")),
+    };
+    let bytes: u64 = kept.iter().map(|layer| layer.bytes).sum();
+    let oldest = kept.first().map(|layer| layer.used.format("%Y-%m-%d %H:%M UTC").to_string());
+    let seen = format!(
+        "{} kept, {}; the longest unused since {}",
+        kept.len(),
+        size(bytes),
+        oldest.unwrap_or_default()
+    );
+    Check::holds(NAME, seen)
 }

@@ -13,12 +13,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use clap::Args;
 use emulators::models::Crew;
 
-use super::database::At;
+use super::database::{At, environment};
 use crate::{
     app::Server,
-    config::SandboxChoice,
+    config::{self, SandboxChoice},
     telemetry::{self, Format},
 };
+use play::Wish;
 use world::{Recipe, World};
 
 /// Plays the main job on this machine.
@@ -33,25 +34,43 @@ pub(super) struct Demo {
     /// Undoes the merged fix by hand before it is deployed: the demo then has to end red
     #[arg(long)]
     sabotage: bool,
+    /// Asks the real model, with the key in your environment, instead of the scripted one
+    #[arg(long, conflicts_with = "sabotage")]
+    live: bool,
+    /// Plays on a copy of this repository of yours instead of the sample
+    #[arg(long, requires = "live", requires = "issue")]
+    repo: Option<PathBuf>,
+    /// The issue that is opened there; its first line is the title
+    #[arg(long, requires = "repo")]
+    issue: Option<String>,
 }
 
-/// How long the whole may take.
-const LIMIT: Duration = Duration::from_secs(300);
+/// How long the whole may take with the scripted model, and with a real one.
+const LIMITS: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(4 * 3600)];
 
 impl Demo {
-    pub async fn run(&self, _at: &At) -> anyhow::Result<u8> {
+    pub async fn run(&self, at: &At) -> anyhow::Result<u8> {
         telemetry::start(
             Format::Text,
             std::env::var("BATON_LOG").ok().or(Some("error".to_owned())).as_deref(),
         );
+        let wish = match &self.issue {
+            Some(text) => Wish::of_text(text),
+            None => Wish::of_sample(self.sabotage),
+        };
+        let live = match self.live {
+            true => Some(self.live(at)?),
+            false => None,
+        };
         let folder = tempfile::Builder::new().prefix("baton-demo-").tempdir()?;
-        let (world, server, notes) = self.set_up(folder.path().to_owned()).await?;
+        let (world, server, notes) = self.set_up(folder.path().to_owned(), live).await?;
         show::header(&world, &server, &notes);
-        let played = tokio::time::timeout(LIMIT, play::whole(&world, &server, self.sabotage)).await;
+        let limit = LIMITS[usize::from(self.live)];
+        let played = tokio::time::timeout(limit, play::whole(&world, &server, &wish)).await;
         let done = match played {
             Ok(done) => done?,
             Err(_) => {
-                println!("\nThe demo did not end within {} s.", LIMIT.as_secs());
+                println!("\nThe demo did not end within {} s.", limit.as_secs());
                 false
             }
         };
@@ -65,15 +84,28 @@ impl Demo {
         Ok(u8::from(!done))
     }
 
+    /// The operator's own agents.
+    fn live(&self, at: &At) -> anyhow::Result<config::Local> {
+        let mut environment = environment();
+        environment
+            .extend(self.provider.iter().map(|name| ("BATON_PROVIDER".into(), name.clone())));
+        Ok(config::Local::read(environment, at.file()?.as_deref())?)
+    }
+
     /// Builds the world and starts Baton, with the best of what this machine has.
-    async fn set_up(&self, folder: PathBuf) -> anyhow::Result<(World, Server, Vec<String>)> {
+    async fn set_up(
+        &self,
+        folder: PathBuf,
+        live: Option<config::Local>,
+    ) -> anyhow::Result<(World, Server, Vec<String>)> {
         let mut notes = Vec::new();
         let claude = std::env::var_os("BATON_CLAUDE")
             .map(PathBuf::from)
             .or_else(crate::app::installed_claude);
         let codex =
             std::env::var_os("BATON_CODEX").map(PathBuf::from).or_else(crate::app::installed_codex);
-        let provider = match (&self.provider, &claude) {
+        let configured = live.as_ref().map(|live| live.agents.provider.clone());
+        let provider = match (configured.as_ref().or(self.provider.as_ref()), &claude) {
             (Some(provider), _) => provider.clone(),
             (None, Some(_)) => "claude".to_owned(),
             (None, None) => {
@@ -90,6 +122,8 @@ impl Demo {
             claude: claude.clone(),
             codex: codex.clone(),
             sandbox,
+            copy_of: self.repo.clone(),
+            live: live.clone(),
             ..Recipe::new(folder, Arc::new(Crew::new()))
         };
         let world = recipe(folder.join("world"), SandboxChoice::Bubblewrap).build().await?;
@@ -99,6 +133,11 @@ impl Demo {
         };
         server.stop().await;
         world.shutdown().await;
+        if self.live {
+            anyhow::bail!(
+                "no agent can start, and a real model is given no bare machine: {remedy}"
+            );
+        }
         notes.push(format!(
             "NO SANDBOX. {remedy}. The demo's agents run on the bare machine instead, which baton serve never does."
         ));

@@ -2,47 +2,76 @@
 
 use std::time::{Duration, Instant};
 
-use emulators::{github::GitHub, sample};
+use emulators::sample;
 
 use super::{
     show::Ticker,
-    world::{MAINTAINER, REPOSITORY, World},
+    world::{MAINTAINER, World},
 };
 use crate::{app::Server, db::overview};
 
 /// How often the terminal looks.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What the maintainer wants.
+pub(super) struct Wish {
+    /// The issue's title.
+    pub title: String,
+    /// Its text.
+    pub body: String,
+    /// Whether the merged fix is undone by hand before it is deployed.
+    pub sabotage: bool,
+}
+
+impl Wish {
+    /// The sample's issue.
+    pub fn of_sample(sabotage: bool) -> Self {
+        let (title, body) = sample::issue();
+        Self { title: title.to_owned(), body: body.to_owned(), sabotage }
+    }
+
+    /// An issue in somebody's own words: its first line is the title.
+    pub fn of_text(text: &str) -> Self {
+        let (title, body) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+        Self { title: title.trim().to_owned(), body: body.trim().to_owned(), sabotage: false }
+    }
+}
+
 /// Plays issue, label, approval and merge. True when the task reached `done`.
-pub(super) async fn whole(world: &World, server: &Server, sabotage: bool) -> anyhow::Result<bool> {
-    let github = &world.github;
-    let mara = github.as_user(MAINTAINER);
+pub(super) async fn whole(world: &World, server: &Server, wish: &Wish) -> anyhow::Result<bool> {
+    let repository = &world.repository;
+    let mara = world.github.as_user(MAINTAINER);
     let mut ticker = Ticker::new(world, server, Instant::now());
-    let (title, body) = sample::issue();
-    let issue = mara.open_issue(REPOSITORY, title, body)?;
-    ticker.person(&format!("opens issue #{issue}: {title}"));
-    mara.label(REPOSITORY, issue, "baton")?;
+    let issue = mara.open_issue(repository, &wish.title, &wish.body)?;
+    ticker.person(&format!("opens issue #{issue}: {}", wish.title));
+    mara.label(repository, issue, "baton")?;
     ticker.person("puts the label `baton` on it");
 
-    let asked = ticker.until(|| asking(github, issue)).await;
-    let Some(comment) = asked else { return Ok(false) };
-    mara.tick(REPOSITORY, comment, "Approve this plan")?;
+    let asked = ticker.until(|| asking(world, issue)).await;
+    let Some(comment) = asked else { return ended(&mut ticker).await };
+    mara.tick(repository, comment, "Approve this plan")?;
     ticker.person("ticks **Approve this plan**");
 
-    let Some(pull) = ticker.until(|| mergeable(github)).await else { return Ok(false) };
-    if sabotage {
-        undo_fix(github, pull)?;
+    let Some(pull) = ticker.until(|| mergeable(world)).await else {
+        return ended(&mut ticker).await;
+    };
+    if wish.sabotage {
+        undo_fix(world, pull)?;
         ticker.person("undoes the fix by hand on the branch");
     }
-    mara.merge_pull(REPOSITORY, pull, None)?;
+    mara.merge_pull(repository, pull, None)?;
     ticker.person(&format!("merges #{pull}"));
-    let ended = ticker.until_ended().await?;
-    Ok(ended == "done")
+    ended(&mut ticker).await
+}
+
+/// Whether the task ended well, once it has ended.
+async fn ended(ticker: &mut Ticker<'_>) -> anyhow::Result<bool> {
+    Ok(ticker.until_ended().await? == "done")
 }
 
 /// The asking comment that waits for a tick.
-fn asking(github: &GitHub, issue: u64) -> Option<u64> {
-    let comments = github.comments(REPOSITORY, issue);
+fn asking(world: &World, issue: u64) -> Option<u64> {
+    let comments = world.github.comments(&world.repository, issue);
     comments
         .into_iter()
         .find(|comment| comment.body.contains("- [ ] **Approve this plan**"))
@@ -50,20 +79,21 @@ fn asking(github: &GitHub, issue: u64) -> Option<u64> {
 }
 
 /// The pull request that is ready: no draft any more.
-fn mergeable(github: &GitHub) -> Option<u64> {
-    (1..20).find(|number| {
-        github.pull(REPOSITORY, *number).is_some_and(|pull| !pull.draft && pull.merged.is_none())
-    })
+fn mergeable(world: &World) -> Option<u64> {
+    let pull = |number| world.github.pull(&world.repository, number);
+    (1..20).find(|number| pull(*number).is_some_and(|pull| !pull.draft && pull.merged.is_none()))
 }
 
 /// Puts the sample's own source back on the branch of the pull request.
-fn undo_fix(github: &GitHub, pull: u64) -> anyhow::Result<()> {
-    let branch = github.pull(REPOSITORY, pull).map(|pull| pull.head_branch).unwrap_or_default();
+fn undo_fix(world: &World, pull: u64) -> anyhow::Result<()> {
+    let (github, repository) = (&world.github, &world.repository);
+    let branch = github.pull(repository, pull).map(|pull| pull.head_branch).unwrap_or_default();
     let files = sample::files();
     let source = files.iter().filter(|file| file.path.starts_with("src/"));
     let files: Vec<(&str, &[u8], bool)> =
         source.map(|file| (file.path, file.contents.as_bytes(), file.executable)).collect();
-    github.as_user(MAINTAINER).push_files(REPOSITORY, &branch, &files, "Undo the fix")?;
+    let mara = github.as_user(MAINTAINER);
+    mara.push_files(repository, &branch, &files, "Undo the fix")?;
     Ok(())
 }
 

@@ -2,12 +2,10 @@
 
 use std::{collections::HashMap, time::Instant};
 
-use emulators::github::GitHub;
-
-use super::world::{MAINTAINER, OWNER, REPOSITORY, SLUG, World};
+use super::world::{MAINTAINER, OWNER, SLUG, World};
 use crate::{
     app::Server,
-    cli::output::plain,
+    cli::output::{self, plain},
     db::{agents, overview},
     model::{AgentState, Micros, TaskId},
 };
@@ -18,13 +16,25 @@ const ISSUE: u64 = 1;
 /// Says what the world is made of.
 pub(super) fn header(world: &World, server: &Server, notes: &[String]) {
     let parts = server.pipeline().parts();
-    println!("Baton demo: everything runs on this machine, nothing leaves it.\n");
-    println!(
-        "  GitHub     emulated, with the repository {REPOSITORY}   {}/ui",
-        world.github.api_url()
-    );
+    match world.live {
+        true => println!(
+            "Baton demo: everything runs on this machine; the model alone is asked outside.\n"
+        ),
+        false => println!("Baton demo: everything runs on this machine, nothing leaves it.\n"),
+    }
+    println!("  GitHub     emulated, with the repository {}", world.repository);
+    println!("             {}", world.github.page_url());
     println!("  Postgres   a private one");
-    println!("  model      scripted, behind Baton's gateway");
+    let upstream = &world.config.agents.upstream.base_url;
+    if world.live {
+        println!("  model      LIVE: {upstream}, with your key, behind Baton's gateway");
+        println!(
+            "             This task may cost up to {}; the limit holds before each request.",
+            world.config.limits.task
+        );
+    } else {
+        println!("  model      scripted, behind Baton's gateway");
+    }
     println!("  agents     {} in {}", parts.settings.provider, parts.runtime.kind());
     for note in notes {
         println!("\n  !! {note}");
@@ -79,7 +89,7 @@ impl<'a> Ticker<'a> {
             if writes && !request.path.contains("access_tokens") {
                 let path = request
                     .path
-                    .strip_prefix(&format!("/repos/{REPOSITORY}"))
+                    .strip_prefix(&format!("/repos/{}", self.world.repository))
                     .unwrap_or(&request.path);
                 self.line("→ GitHub", &format!("{} {path} → {}", request.method, request.status));
             }
@@ -92,9 +102,10 @@ impl<'a> Ticker<'a> {
         let Some(task) = overview::list_tasks(pool, true, 1).await?.into_iter().next() else {
             return Ok(());
         };
-        if task.state != self.task_state {
-            self.line("task", &format!("{} {}", task.state, task.detail));
-            self.task_state = task.state;
+        let state = output::state(&task);
+        if state != self.task_state {
+            self.line("task", &state);
+            self.task_state = state;
         }
         for row in agents::list(pool, TaskId(task.id)).await? {
             let agent = row.agent;
@@ -121,26 +132,27 @@ impl<'a> Ticker<'a> {
 /// The finished thread, the checks, the cost and what was merged.
 pub(super) async fn ending(world: &World, server: &Server, done: bool) -> anyhow::Result<()> {
     let github = &world.github;
-    thread(github, ISSUE, "The issue");
+    let repository = &world.repository;
+    thread(world, ISSUE, "The issue");
     for number in 2..10 {
-        if github.pull(REPOSITORY, number).is_some() {
-            thread(github, number, "The pull request");
-            reviews(github, number);
+        if github.pull(repository, number).is_some() {
+            thread(world, number, "The pull request");
+            reviews(world, number);
         }
     }
     heading("Checks");
-    for check in github.all_checks(REPOSITORY) {
+    for check in github.all_checks(repository) {
         let conclusion = check.conclusion.unwrap_or(check.status);
         let title = check.title.unwrap_or_default();
         println!("  {:<16} {:<15} {}  {title}", check.name, conclusion, &check.head_sha[..7]);
     }
     heading("Deployments");
-    for deployment in github.deployments(REPOSITORY) {
+    for deployment in github.deployments(repository) {
         let states: Vec<&str> =
             deployment.statuses.iter().map(|status| status.state.as_str()).collect();
         println!("  {} {}  {}", deployment.environment, &deployment.sha[..7], states.join(" → "));
     }
-    heading("Cost (scripted tokens at list price)");
+    heading(if world.live { "Cost" } else { "Cost (scripted tokens at list price)" });
     let parts = server.pipeline().parts();
     let costs =
         overview::list_costs(&parts.pool, parts.clock.now() - chrono::TimeDelta::days(1)).await?;
@@ -155,9 +167,12 @@ pub(super) async fn ending(world: &World, server: &Server, done: bool) -> anyhow
     let all: Micros = costs.iter().map(|line| Micros(line.cost_micros)).sum();
     println!("  {:<8} {:>8}", "all", all.to_string());
     heading("Merged");
-    println!("{}", merged_diff(github).await);
+    println!("{}", merged_diff(world).await);
     if done {
-        println!("The task is done: deployed and verified.");
+        println!(
+            "The task is done{}.",
+            if world.grants_nothing() { "" } else { ": deployed and verified" }
+        );
     } else {
         println!("THE TASK IS NOT DONE. What stands above says why.");
     }
@@ -169,8 +184,9 @@ fn heading(text: &str) {
 }
 
 /// A thread as it reads on GitHub, hidden lines left out.
-fn thread(github: &GitHub, number: u64, what: &str) {
-    let Some(issue) = github.issue(REPOSITORY, number) else { return };
+fn thread(world: &World, number: u64, what: &str) {
+    let (github, repository) = (&world.github, &world.repository);
+    let Some(issue) = github.issue(repository, number) else { return };
     heading(&format!(
         "{what} #{number}: {} [{}] {}",
         issue.title,
@@ -178,7 +194,7 @@ fn thread(github: &GitHub, number: u64, what: &str) {
         issue.labels.join(", ")
     ));
     println!("{}", quoted(&github.login(issue.author), &issue.body));
-    for comment in github.comments(REPOSITORY, number) {
+    for comment in github.comments(repository, number) {
         let folded =
             comment.minimized.as_ref().map(|why| format!(" (folded: {})", why.to_lowercase()));
         let who = format!("{}{}", github.login(comment.author), folded.unwrap_or_default());
@@ -186,8 +202,9 @@ fn thread(github: &GitHub, number: u64, what: &str) {
     }
 }
 
-fn reviews(github: &GitHub, number: u64) {
-    for review in github.reviews(REPOSITORY, number) {
+fn reviews(world: &World, number: u64) {
+    let (github, repository) = (&world.github, &world.repository);
+    for review in github.reviews(repository, number) {
         let who = format!(
             "{} reviewed {} [{}]",
             github.login(review.author),
@@ -196,7 +213,7 @@ fn reviews(github: &GitHub, number: u64) {
         );
         println!("{}", quoted(&who, &review.body));
     }
-    let Some(pull) = github.pull(REPOSITORY, number) else { return };
+    let Some(pull) = github.pull(repository, number) else { return };
     for comment in pull.review_comments {
         let resolved = if comment.resolved_by.is_some() { ", resolved" } else { "" };
         let line = comment.line.unwrap_or_default();
@@ -211,8 +228,8 @@ fn quoted(who: &str, body: &str) -> String {
 }
 
 /// What the default branch got, as git shows it.
-async fn merged_diff(github: &GitHub) -> String {
-    let Some(path) = github.repository_path(REPOSITORY) else { return String::new() };
+async fn merged_diff(world: &World) -> String {
+    let Some(path) = world.github.repository_path(&world.repository) else { return String::new() };
     let shown = tokio::process::Command::new("git")
         .args([
             "-C",
@@ -235,7 +252,7 @@ async fn merged_diff(github: &GitHub) -> String {
 /// Where to look while it is kept running.
 pub(super) fn addresses(world: &World, server: &Server) {
     println!("\nKept running; Ctrl-C ends it.");
-    println!("  GitHub page  {}/ui", world.github.api_url());
+    println!("  GitHub page  {}", world.github.page_url());
     println!("  webhooks     http://{}/webhook", server.public);
     println!("  operator     http://{}/readyz and /metrics", server.admin);
     println!("  App          @{SLUG} on {OWNER}");

@@ -22,9 +22,10 @@ use crate::{
     app::{Options, Server},
     clock::Clock,
     config::{
-        Agents, Config, GitHub as GitHubConfig, Grant, Listen, Price, SandboxChoice, Upstream,
+        self, Agents, Config, GitHub as GitHubConfig, Grant, Listen, Price, SandboxChoice,
+        SandboxTools, Upstream,
     },
-    model::{Environment, Limits, Micros, RepositoryName},
+    model::{Environment, Keep, Limits, Micros, RepositoryName},
 };
 
 /// The account that the sample repository belongs to.
@@ -61,12 +62,21 @@ pub struct Recipe {
     pub database_url: Option<String>,
     /// The sample's files, path and text; `sample::files` unless something is to be different.
     pub files: Vec<(String, String, bool)>,
+    /// A repository of this machine that is copied instead of the sample. It is deployed nowhere.
+    pub copy_of: Option<PathBuf>,
+    /// Agents of the operator's own and what they may cost, in the place of those of the scripted
+    /// model.
+    pub live: Option<config::Local>,
     /// The time.
     pub clock: Clock,
 }
 
 /// The running world around Baton.
 pub struct World {
+    /// The repository, as `owner/name`.
+    pub repository: String,
+    /// Whether agents ask a real model.
+    pub live: bool,
     /// The emulated GitHub.
     pub github: GitHub,
     /// The scripted model behind Anthropic's API.
@@ -97,6 +107,8 @@ impl Recipe {
             files: files
                 .map(|file| (file.path.to_owned(), file.contents.to_owned(), file.executable))
                 .collect(),
+            copy_of: None,
+            live: None,
             clock: Clock::system(),
         }
     }
@@ -126,7 +138,7 @@ impl Recipe {
         };
         let github = GitHub::start(settings).await.context("starting the emulated GitHub")?;
         register(&github)?;
-        populate(&github, &self.files)?;
+        let repository = self.populate(&github)?;
         let model_key = uuid::Uuid::new_v4().to_string();
         let model = || models::Settings::local(model_key.clone(), Arc::clone(&self.brain));
         let models = Anthropic::start(model()).await?;
@@ -150,13 +162,53 @@ impl Recipe {
             },
             listen: Listen { public: ANYWHERE, admin: ANYWHERE },
             agents: self.agents([models.url(), openai.url()], &model_key, &program),
-            limits: Limits { accounts: vec![OWNER.to_owned()], ..Limits::default() },
-            grants: vec![grant(&host, deploy_token)?],
+            sandbox: SandboxTools::default(),
+            limits: Limits { accounts: vec![OWNER.to_owned()], ..self.limits() },
+            keep: Keep::default(),
+            grants: match self.copy_of {
+                Some(_) => Vec::new(),
+                None => vec![grant(&host, deploy_token)?],
+            },
         };
-        Ok(World { github, models, openai, host, config, clock: self.clock })
+        let live = self.live.is_some();
+        Ok(World { repository, live, github, models, openai, host, config, clock: self.clock })
+    }
+
+    /// People, the repository and the installation; gives the repository's name.
+    fn populate(&self, github: &GitHub) -> anyhow::Result<String> {
+        github.add_organization(OWNER);
+        github.add_user(MAINTAINER);
+        let (_, sample) = REPOSITORY.split_once('/').context("owner/name")?;
+        let name = match &self.copy_of {
+            Some(folder) => {
+                let name = name_of(folder);
+                github.add_copy(OWNER, &name, folder, RepositoryOptions::default())?;
+                name
+            }
+            None => {
+                let files: Vec<(&str, &[u8], bool)> = self
+                    .files
+                    .iter()
+                    .map(|(path, text, executable)| (path.as_str(), text.as_bytes(), *executable))
+                    .collect();
+                github.add_repository(OWNER, sample, &files, RepositoryOptions::default())?;
+                sample.to_owned()
+            }
+        };
+        let repository = format!("{OWNER}/{name}");
+        github.grant(&repository, MAINTAINER, Role::Maintain)?;
+        github.install(OWNER, &[&name])?;
+        Ok(repository)
+    }
+
+    fn limits(&self) -> Limits {
+        self.live.as_ref().map(|live| live.limits.clone()).unwrap_or_default()
     }
 
     fn agents(&self, urls: [String; 2], key: &str, program: &Path) -> Agents {
+        if let Some(live) = &self.live {
+            return Agents { sandbox: self.sandbox, ..live.agents.clone() };
+        }
         let price = Price {
             input: Micros::from_dollars(3.0),
             output: Micros::from_dollars(15.0),
@@ -199,19 +251,12 @@ fn register(github: &GitHub) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// People, the repository and the installation.
-fn populate(github: &GitHub, files: &[(String, String, bool)]) -> anyhow::Result<()> {
-    github.add_organization(OWNER);
-    github.add_user(MAINTAINER);
-    let files: Vec<(&str, &[u8], bool)> = files
-        .iter()
-        .map(|(path, text, executable)| (path.as_str(), text.as_bytes(), *executable))
-        .collect();
-    let (owner, name) = REPOSITORY.split_once('/').context("owner/name")?;
-    github.add_repository(owner, name, &files, RepositoryOptions::default())?;
-    github.grant(REPOSITORY, MAINTAINER, Role::Maintain)?;
-    github.install(OWNER, &[name])?;
-    Ok(())
+/// A name that GitHub would take for a repository, after the folder it is copied from.
+fn name_of(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = name.trim_end_matches(".git").chars().map(plain).take(100).collect();
+    if name.trim_matches('.').is_empty() { "repository".to_owned() } else { name }
 }
 
 fn grant(host: &Host, token: String) -> anyhow::Result<Grant> {
@@ -244,6 +289,12 @@ impl World {
         let server = Server::start(self.config.clone(), options).await?;
         self.github.set_webhook_url(&format!("http://{}/webhook", server.public));
         Ok(server)
+    }
+
+    /// Whether nothing may be deployed.
+    #[must_use]
+    pub fn grants_nothing(&self) -> bool {
+        self.config.grants.is_empty()
     }
 
     /// Ends everything around Baton.

@@ -24,22 +24,22 @@ pub async fn heartbeat(
     one_row(&result, "agent", id)
 }
 
-/// Keeps an agent's list and last words, for the progress comment.
+/// Keeps an agent's list, where its program told one, and its last words, for the progress comment.
 ///
 /// # Errors
 /// [`DbError::Stale`] when the agent has ended.
 pub async fn set_progress(
     executor: impl PgExecutor<'_>,
     id: AgentId,
-    todo: &[TodoItem],
+    todo: Option<&[TodoItem]>,
     last_line: Option<&Untrusted>,
     last_output_at: Timestamp,
 ) -> Result<(), DbError> {
     let result = sqlx::query!(
-        "UPDATE agents SET todo = $2, last_line = $3, last_output_at = $4, heartbeat_at = $4
+        "UPDATE agents SET todo = coalesce($2, todo), last_line = $3, last_output_at = $4, heartbeat_at = $4
          WHERE id = $1 AND ended_at IS NULL",
         id.0,
-        decode::write(&todo),
+        todo.map(|todo| decode::write(&todo)),
         last_line.map(|line| decode::storable(&line.0)),
         last_output_at,
     )

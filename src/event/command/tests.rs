@@ -35,11 +35,30 @@ fn check(table: Vec<(&str, Vec<Command>)>) {
 #[test]
 fn every_word_is_a_command_and_help_lists_every_command() {
     for word in Command::WORDS {
-        let meant = said(&format!("/baton {word}"));
+        let arguments = if word == "answer" { " 1: yes" } else { "" };
+        let meant = said(&format!("/baton {word}{arguments}"));
         assert_eq!(meant.len(), 1, "{word}");
         assert_eq!(meant[0].word(), word);
         assert!(!matches!(meant[0], Command::Unknown { .. }), "{word}");
     }
+}
+
+#[test]
+fn an_answer_names_its_question_or_is_none() {
+    let answer = |number, text: &str| Command::Answer { number, text: text.to_owned() };
+    check(vec![
+        ("/baton answer 2: 1", vec![answer(2, "1")]),
+        ("/baton answer 12 as before", vec![answer(12, "as before")]),
+        (
+            "/baton answer 1:\nfirst\n\nsecond\n/baton stop",
+            vec![answer(1, "first\n\nsecond"), Stop],
+        ),
+        ("/baton answer yes", vec![unknown("answer yes", "answer")]),
+        ("/baton answer 2:", vec![unknown("answer 2:", "answer")]),
+        ("/baton answer 2nd: yes", vec![unknown("answer 2nd: yes", "answer")]),
+        ("/baton answer 99999999999: yes", vec![unknown("answer 99999999999: yes", "answer")]),
+        ("/baton answer", vec![unknown("answer", "answer")]),
+    ]);
 }
 
 #[test]

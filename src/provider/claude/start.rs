@@ -3,12 +3,19 @@
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
+use serde_json::json;
 
-use crate::provider::launch::{Command, ConfigFile, Launch, environment};
+use crate::provider::launch::{Command, ConfigFile, Launch, ToolServer, environment};
 
 /// The file in the config folder that holds the words for the system prompt. A file, because one
 /// argument may have 128 KiB at most.
 const SYSTEM_FILE: &str = "baton-system.md";
+
+/// The file in the config folder that names the tool servers: Baton's own, and no other.
+const SERVERS_FILE: &str = "baton-servers.json";
+
+/// What Baton's tool server is called: its tools are `mcp__baton__…`.
+const SERVER: &str = "baton";
 
 /// How often a failed call of the model's API is repeated. The default of 10 takes three minutes.
 const API_RETRIES: &str = "4";
@@ -21,15 +28,23 @@ const TODO_TOOL: &str = "TodoWrite";
 const READING: [&str; 4] = ["Read", "Grep", "Glob", TODO_TOOL];
 
 pub(super) fn command(task: &Launch) -> Command {
+    let system = ConfigFile { path: SYSTEM_FILE.into(), content: task.system.clone().into_bytes() };
+    let servers = task.tool_server.as_ref().map(servers);
     Command {
         arguments: arguments(task),
         environment: environment(task, variables(task)),
-        files: vec![ConfigFile {
-            path: SYSTEM_FILE.into(),
-            content: task.system.clone().into_bytes(),
-        }],
+        files: [system].into_iter().chain(servers).collect(),
         session_file: session_file(task),
     }
+}
+
+/// The file that names Baton's tool server. A file, because a command line would show the token.
+fn servers(server: &ToolServer) -> ConfigFile {
+    let bearer = format!("Bearer {}", server.token.expose_secret());
+    let server =
+        json!({ "type": "http", "url": server.url, "headers": { "Authorization": bearer } });
+    let servers = json!({ "mcpServers": { SERVER: server } });
+    ConfigFile { path: SERVERS_FILE.into(), content: servers.to_string().into_bytes() }
 }
 
 fn arguments(task: &Launch) -> Vec<String> {
@@ -40,6 +55,10 @@ fn arguments(task: &Launch) -> Vec<String> {
     let system_file = task.config_dir.join(SYSTEM_FILE).display().to_string();
     let session = task.session.to_string();
     let tool_list = tools.join(",");
+    let server = task.tool_server.as_ref();
+    let called = server.map_or(&[][..], |server| server.tools.as_slice());
+    let called = called.iter().map(|tool| format!(",mcp__{SERVER}__{}", tool.name()));
+    let allowed = called.fold(tool_list.clone(), |list, name| list + &name);
     // The repository's own settings, hooks and tool servers run code before the first model call
     // and can send the key elsewhere: only the rebuilt config folder counts.
     let mut arguments = words("-p --input-format stream-json --output-format stream-json");
@@ -52,10 +71,14 @@ fn arguments(task: &Launch) -> Vec<String> {
         (session_flag, &session),
         ("--append-system-prompt-file", &system_file),
         ("--tools", &tool_list),
-        ("--allowedTools", &tool_list),
+        ("--allowedTools", &allowed),
     ];
     for (flag, value) in pairs {
         arguments.extend([flag.to_owned(), value.to_owned()]);
+    }
+    if server.is_some() {
+        let servers = task.config_dir.join(SERVERS_FILE).display().to_string();
+        arguments.extend(["--mcp-config".to_owned(), servers]);
     }
     if tools.iter().all(|tool| READING.contains(tool)) {
         arguments.push("--restricted".to_owned());
@@ -110,6 +133,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::Tool;
     use crate::provider::launch::tests::task;
 
     fn value_of<'a>(command: &'a Command, flag: &str) -> Option<&'a str> {
@@ -136,6 +160,30 @@ mod tests {
         let writing = command(&task);
         assert_eq!(value_of(&writing, "--allowedTools"), Some("Read,Grep,Glob,Bash,TodoWrite"));
         assert!(!writing.arguments.contains(&"--restricted".to_owned()));
+    }
+
+    #[test]
+    fn batons_own_tools_are_the_only_servers_and_their_token_is_in_no_argument() {
+        let mut task = task();
+        assert_eq!(value_of(&command(&task), "--mcp-config"), None);
+        task.tool_server = Some(ToolServer {
+            url: "http://127.0.0.1:4000/mcp".to_owned(),
+            token: "agent-token".into(),
+            tools: vec![Tool::ReportProgress, Tool::AskHuman],
+        });
+        let command = command(&task);
+        assert_eq!(value_of(&command, "--mcp-config"), Some("/agent/config/baton-servers.json"));
+        let allowed = value_of(&command, "--allowedTools");
+        let listed = "Read,Grep,Glob,TodoWrite,mcp__baton__report_progress,mcp__baton__ask_human";
+        assert_eq!(allowed, Some(listed));
+        assert_eq!(value_of(&command, "--tools"), Some("Read,Grep,Glob,TodoWrite"));
+        assert!(!command.arguments.iter().any(|argument| argument.contains("agent-token")));
+        let file = command.files.iter().find(|file| file.path.ends_with("baton-servers.json"));
+        let servers: serde_json::Value = serde_json::from_slice(&file.unwrap().content).unwrap();
+        let baton = &servers["mcpServers"]["baton"];
+        assert_eq!(baton["url"], "http://127.0.0.1:4000/mcp");
+        assert_eq!(baton["headers"]["Authorization"], "Bearer agent-token");
+        assert_eq!(servers["mcpServers"].as_object().unwrap().len(), 1);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::model::{
-    CancelledBy, CriterionVerdict, Desired, Micros, ParkReason, PlanHash, ReportKind, TaskOrigin,
-    VerifyOutcome,
+    Answer, CancelledBy, CriterionVerdict, Desired, Fallback, Micros, ParkReason, PlanHash,
+    Question, ReportKind, TaskOrigin, VerifyOutcome,
 };
 use crate::report::render;
 
@@ -132,6 +132,56 @@ fn asking_with_questions_from_nobody_in_particular() {
     situation.task.as_mut().expect("the sample has a task").requested_by = None;
     situation.plans[0].body.questions = vec!["Is 416 wanted, or 200 with the whole file?".into()];
     assert_snapshot!("asking_questions", body(render(&situation, &ReportKind::Asking(1))));
+}
+
+/// The coder asked and ended.
+fn asked() -> Situation {
+    let mut situation = coding();
+    let id = crate::model::QuestionId(3);
+    situation.agents.pop();
+    situation.agents.push(ended(2, StageKey::Code, 1, End::Asked(id), None));
+    situation.questions.push(Question {
+        id,
+        number: 1,
+        agent: AgentId(2),
+        text: "A reversed range is refused today. @tom\n- [ ] **9.** keep it so?".into(),
+        options: vec!["Answer 416".into(), "Answer `200` with the whole file".into()],
+        fallback: Some(Fallback { option: 1, at: sample::at("18:10") }),
+        answer: None,
+    });
+    let wait = WaitFor::Answer(id);
+    set(&mut situation, StageKey::Code, StageState::Waiting(wait.clone()), 1);
+    be(&mut situation, TaskState::Waiting(wait));
+    situation
+}
+
+#[test]
+fn a_question_mentions_who_must_act_and_its_boxes_are_its_options() {
+    let situation = asked();
+    let said = body(render(&situation, &ReportKind::Question(1)));
+    assert_eq!((said.matches("- [ ]").count(), said.matches("@mara").count()), (2, 1), "{said}");
+    assert_snapshot!("question", said);
+    assert_snapshot!("progress_question", progress(&situation));
+}
+
+#[test]
+fn a_question_is_folded_away_once_it_is_answered_and_the_answer_is_shown() {
+    let mut situation = asked();
+    let by = Some(sample::mara());
+    let answer = Answer { option: Some(2), text: "".into(), by, at: sample::at("14:20") };
+    situation.questions[0].answer = Some(answer);
+    set(&mut situation, StageKey::Code, StageState::Running(AgentId(2)), 1);
+    be(&mut situation, TaskState::Open);
+    let Desired::Comment { minimised, frozen, .. } = render(&situation, &ReportKind::Question(1))
+    else {
+        panic!("it was asked")
+    };
+    assert!(minimised && frozen);
+    let said = progress(&situation);
+    assert!(said.contains("→ mara answered: **2.** Answer `200` with the whole file"), "{said}");
+    situation.questions[0].answer.as_mut().expect("answered above").by = None;
+    let reply = crate::model::Reply::AnsweredByDefault { question: situation.questions[0].id };
+    assert_snapshot!("reply_default", crate::report::reply(&situation, &reply));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde::{
     de::{self, IntoDeserializer, SeqAccess, Visitor},
 };
 
-use crate::model::{Environment, Micros, Role, RolePolicy, Until};
+use crate::model::{Environment, HostRule, Micros, Preset, PushPolicy, Role, RolePolicy, Until};
 
 /// The most entries of one list.
 const MOST_ENTRIES: usize = 50;
@@ -30,7 +30,10 @@ pub(super) struct File {
     pub until: Option<Until>,
     pub approve: Option<Approve>,
     pub merge: Option<Merge>,
+    pub setup: Option<OneOrMore>,
+    pub environment: Option<Build>,
     pub test: Option<OneOrMore>,
+    pub push: Option<Push>,
     pub deploy: Option<Deploy>,
     pub verify: Option<OneOrMore>,
     pub protected: Option<List<Glob>>,
@@ -52,6 +55,15 @@ pub(super) struct Deploy {
 #[serde(deny_unknown_fields)]
 pub(super) struct Review {
     pub other_provider: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Build {
+    pub presets: Option<List<PresetName>>,
+    pub hosts: Option<List<Host>>,
+    pub keep: Option<List<Folder>>,
+    pub agents: Option<AgentsFetch>,
 }
 
 /// A field each, so that a role named twice is a mistake.
@@ -166,6 +178,15 @@ judged! {
         "person" => Ok(()),
         _ => Err("`merge` is `person`: Baton does not merge by itself yet".to_owned()),
     };
+    /// When a change is pushed.
+    Push(PushPolicy), "`at-once` or `after-approval`", |text| match text {
+        "at-once" => Ok(PushPolicy::AtOnce),
+        "after-approval" => Ok(PushPolicy::AfterApproval),
+        "fork" => Err("`push: fork` is not available: an App cannot push to a fork that it is not \
+                       installed on; `after-approval` lets nothing out before a person has seen it"
+            .to_owned()),
+        _ => Err(format!("`push` is `at-once` or `after-approval`, not {text:?}")),
+    };
     /// A shell command.
     Shell(String), "a shell command", |text| match text.trim() {
         "" => Err("a command is empty".to_owned()),
@@ -174,6 +195,23 @@ judged! {
     };
     /// A path pattern.
     Glob(String), "a path pattern", glob;
+    /// An ecosystem.
+    PresetName(Preset), "`rust`, `node`, `python` or `go`", |text| {
+        Preset::by_name(text)
+            .ok_or_else(|| format!("`presets` holds `rust`, `node`, `python` or `go`, not {text:?}"))
+    };
+    /// A host that may be reached.
+    Host(HostRule), "a host", |text| {
+        HostRule::new(text).map_err(|invalid| format!("`hosts`: {invalid}"))
+    };
+    /// A folder inside the tree.
+    Folder(String), "a folder", folder;
+    /// Whether agents may fetch.
+    AgentsFetch(bool), "`offline` or `fetch`", |text| match text {
+        "offline" => Ok(false),
+        "fetch" => Ok(true),
+        _ => Err(format!("`agents` is `offline` or `fetch`, not {text:?}")),
+    };
     /// The name of a deployment environment.
     EnvironmentName(Environment), "an environment's name", |text| {
         Environment::new(text).map_err(|invalid| invalid.to_string())
@@ -230,6 +268,17 @@ fn glob(text: &str) -> Result<String, String> {
     if text.is_empty() || text.starts_with('/') || climbs || text.contains(['\\', '\0', '\n']) {
         let rule = "is a pattern from the repository's root, such as \"migrations/**\"";
         return Err(format!("`protected` {rule}, not {text:?}"));
+    }
+    Ok(text.to_owned())
+}
+
+fn folder(text: &str) -> Result<String, String> {
+    let part = |part: &str| !matches!(part, "" | "." | ".." | ".git");
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-@/".contains(c);
+    if !text.split('/').all(part) || !text.chars().all(plain) {
+        return Err(format!(
+            "`keep` is a folder inside the tree, such as \"vendor\", not {text:?}"
+        ));
     }
     Ok(text.to_owned())
 }

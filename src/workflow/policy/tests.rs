@@ -6,14 +6,21 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::model::{Micros, Role};
+use crate::model::{HostRule, Micros, Preset, Role};
 
 const FULL: &str = "\
 version: 1
 until: deploy
 approve: none
 merge: person
+setup: [npm ci, cargo fetch]
+environment:
+  presets: [node, rust]
+  hosts: [Artifacts.example.com, \"registry.example.com:8443\"]
+  keep: packages/web/node_modules
+  agents: fetch
 test: [cargo test, cargo clippy]
+push: after-approval
 deploy:
   environment: production
   commands: ./deploy.sh
@@ -72,6 +79,17 @@ fn every_key_is_read() {
             approve_plan: false,
             merge: MergePolicy::Person,
             test: vec!["cargo test".to_owned(), "cargo clippy".to_owned()],
+            push: Some(crate::model::PushPolicy::AfterApproval),
+            build: BuildPolicy {
+                setup: vec!["npm ci".to_owned(), "cargo fetch".to_owned()],
+                named: true,
+                presets: Some(vec![Preset::Node, Preset::Rust]),
+                hosts: ["artifacts.example.com", "registry.example.com:8443"]
+                    .map(|host| HostRule::new(host).unwrap())
+                    .to_vec(),
+                keep: vec!["packages/web/node_modules".to_owned()],
+                agents_fetch: true,
+            },
             deploy: Some(DeployPolicy {
                 environment: crate::model::Environment::new("production").unwrap(),
                 commands: vec!["./deploy.sh".to_owned()],
@@ -103,6 +121,26 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
             "unknown key `tester` in `roles`; known here: starter, coding, reviewer, deployer, \
              verifier, auditor",
         ),
+        (
+            "version: 1\nenvironment:\n  presets: ruby",
+            3,
+            12,
+            "environment.presets: `presets` holds `rust`, `node`, `python` or `go`, not \"ruby\"",
+        ),
+        (
+            "version: 1\nenvironment:\n  hosts: [\"https://pypi.org\"]",
+            3,
+            11,
+            "environment.hosts[0]: `hosts`: \"https://pypi.org\" is no host, as in `pypi.org`, \
+             `*.example.com` or `registry.example.com:8443`",
+        ),
+        (
+            "version: 1\nenvironment:\n  keep: ../outside",
+            3,
+            9,
+            "environment.keep: `keep` is a folder inside the tree, such as \"vendor\", not \
+             \"../outside\"",
+        ),
         ("version: 2", 1, 10, "version: this Baton reads `version: 1` only"),
         ("until: pr", 1, 1, "`version: 1` is missing"),
         (
@@ -116,6 +154,19 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
             2,
             8,
             "merge: `merge` is `person`: Baton does not merge by itself yet",
+        ),
+        (
+            "version: 1\npush: fork",
+            2,
+            7,
+            "push: `push: fork` is not available: an App cannot push to a fork that it is not \
+             installed on; `after-approval` lets nothing out before a person has seen it",
+        ),
+        (
+            "version: 1\npush: later",
+            2,
+            7,
+            "push: `push` is `at-once` or `after-approval`, not \"later\"",
         ),
         (
             "version: 1\napprove: true",
@@ -242,6 +293,7 @@ fn the_published_schema_knows_the_same_keys() {
     for (pointer, text) in [
         ("/properties", "version: 1\nzzzzzz: 1"),
         ("/properties/deploy/properties", "version: 1\ndeploy: {zzzzzz: 1}"),
+        ("/properties/environment/properties", "version: 1\nenvironment: {zzzzzz: 1}"),
         ("/properties/roles/properties", "version: 1\nroles: {zzzzzz: 1}"),
         ("/$defs/role/properties", "version: 1\nroles: {coding: {zzzzzz: 1}}"),
     ] {
@@ -249,7 +301,7 @@ fn the_published_schema_knows_the_same_keys() {
         let published: BTreeSet<String> = published.keys().cloned().collect();
         assert_eq!(published, known_at(text), "{pointer}");
     }
-    let roles: BTreeSet<String> = Role::ALL.map(|role| role.name().to_owned()).into();
+    let roles: BTreeSet<String> = Role::STAGED.map(|role| role.name().to_owned()).into();
     assert_eq!(roles, known_at("version: 1\nroles: {zzzzzz: 1}"));
 }
 
@@ -265,6 +317,14 @@ fn the_published_schema_and_the_parser_agree() {
         ("version: 1\nmax_rounds: 11", false),
         ("version: 1\nbudget: 0", false),
         ("version: 1\nbots: [0]", false),
+        ("version: 1\nenvironment: {presets: ruby}", false),
+        ("version: 1\nenvironment: {agents: online}", false),
+        ("version: 1\nenvironment: {hosts: ['*.a.test', 'b:1']}", true),
+        ("version: 1\nenvironment: {hosts: 'https://a.test'}", false),
+        ("version: 1\nenvironment: {hosts: '*.test'}", false),
+        ("version: 1\nenvironment: {keep: [vendor, a/b]}", true),
+        ("version: 1\nenvironment: {keep: [a/../../b]}", false),
+        ("version: 1\nenvironment: {keep: .git}", false),
         ("version: 1\nprotected: [/x]", false),
         ("version: 1\nroles: {coding: {minutes: 241}}", false),
         ("version: 1\ndeploy: {environment: '..', commands: a}", false),

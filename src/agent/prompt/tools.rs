@@ -1,0 +1,46 @@
+//! What a role is told of Baton's own tools: when to call them. What they take, their server says.
+
+use crate::model::Tool;
+
+/// The end of the system words: a paragraph with a line for each tool that the role may call.
+///
+/// `left` are the names of what earlier agents of the task left, checked when they were given.
+pub fn words(tools: &[Tool], left: &[String]) -> String {
+    if tools.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = tools.iter().map(|tool| format!("- {}", about(*tool))).collect();
+    let left = match left {
+        names if names.is_empty() || !tools.contains(&Tool::ContextGet) => String::new(),
+        names => format!("\nAgents before you have left: {}.", names.join(", ")),
+    };
+    format!(
+        "\n\nBeside the tools of your program you have these of the server `baton`:\n{}{left}",
+        lines.join("\n")
+    )
+}
+
+fn about(tool: Tool) -> &'static str {
+    match tool {
+        Tool::ReportProgress => {
+            "`report_progress` shows people your list of what is done and left. Give the whole list when you \
+             begin and whenever a part of it is done."
+        }
+        Tool::AskHuman => {
+            "`ask_human` asks a person. Call it only when two readings lead to different work, nothing you can read \
+             decides between them, and guessing wrong would cost more than waiting. Give options where you can, and \
+             say which one you would take. Afterwards end your turn at once, without the structured output."
+        }
+        Tool::ContextPut => {
+            "`context_put` leaves something for the agents after you that your answer has no place for: what you \
+             ruled out and why, how something is to be run."
+        }
+        Tool::ContextGet => "`context_get` reads what an agent before you has left.",
+        Tool::ContextList => "`context_list` lists what there is.",
+        Tool::SendMessage => {
+            "`send_message` writes to other agents of this task. They are told, and instruct each other in nothing: \
+             ask with a `task_request`, answer one with a `task_response` and its correlation."
+        }
+        Tool::ReadMessages => "`read_messages` reads what they wrote to you.",
+    }
+}

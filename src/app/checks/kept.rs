@@ -1,0 +1,67 @@
+//! What lies in the data folder, what it weighs, and why it is there.
+
+use std::{fs, path::Path, time::SystemTime};
+
+use super::{Check, machine::size};
+use crate::{
+    model::Keep,
+    workspace::{Base, WorkspaceKey, bases_in, weight},
+};
+
+/// How many checkouts and workspaces are told one by one.
+const TOLD: usize = 20;
+
+/// Looks at everything that is kept; never wrong by itself.
+pub(super) fn kept(data: &Path, keep: &Keep, now: SystemTime) -> Check {
+    let mut seen = folders(data);
+    let bases = bases_in(data).unwrap_or_default();
+    let reasons = bases.iter().rev().map(|base| checkout(base, keep, now));
+    for reason in reasons.chain(workspaces(data)).take(TOLD) {
+        seen.push('\n');
+        seen.push_str(&reason);
+    }
+    Check::holds("kept on disk", seen)
+}
+
+/// Each folder with what is in it.
+fn folders(data: &Path) -> String {
+    let parts: Vec<String> = ["mirrors", "bases", "workspaces", "trash", "postgres"]
+        .iter()
+        .filter_map(|name| {
+            let folder = data.join(name);
+            let entries = match *name {
+                "bases" => bases_in(data).ok()?.len(),
+                _ => fs::read_dir(&folder).ok()?.count(),
+            };
+            let count = if *name == "postgres" { String::new() } else { format!(" ({entries})") };
+            Some(format!("{name}{count} {}", size(weight(&folder))))
+        })
+        .collect();
+    if parts.is_empty() { "nothing yet".to_owned() } else { parts.join(", ") }
+}
+
+fn checkout(base: &Base, keep: &Keep, now: SystemTime) -> String {
+    let why = if base.users.is_empty() {
+        let hours = now.duration_since(base.used).unwrap_or_default().as_secs() / 3600;
+        format!(
+            "used {hours} h ago; goes after {} days, or earlier when all of it is above {}",
+            keep.days,
+            size(keep.bytes)
+        )
+    } else {
+        let users: Vec<&str> = base.users.iter().map(WorkspaceKey::as_str).collect();
+        format!("shown by {}", users.join(", "))
+    };
+    let (sha, repository) = (base.sha.short(), base.repository);
+    format!("checkout of {sha} of repository {repository}: {}, {why}", size(base.bytes))
+}
+
+fn workspaces(data: &Path) -> Vec<String> {
+    let entries = fs::read_dir(data.join("workspaces")).into_iter().flatten().flatten();
+    let told = entries.map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let bytes = size(weight(&entry.path()));
+        format!("workspace {name}: {bytes}, as long as its agent or run is not over")
+    });
+    told.collect()
+}

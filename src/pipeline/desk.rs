@@ -1,0 +1,185 @@
+//! Between a running agent and the database: what it tells is kept, what is meant for it is handed in.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, Parts};
+use crate::{
+    agent::{Note, Order, Stream, prompt},
+    db::{
+        agent_inbox, agents, fetches,
+        letters::{self, Reader},
+        questions,
+    },
+    logs::{LogStream, LogWriter, Redactor},
+    model::{
+        AgentId, CancelledBy, Fetch, Fetcher, LetterKind, Stop, TaskId, Timestamp, TodoItem,
+        Untrusted,
+    },
+};
+
+/// How often a running agent's row is looked at and written.
+const TICK: Duration = Duration::from_secs(1);
+/// After how many ticks an agent that asked is interrupted.
+const FAREWELL: u32 = 10;
+
+/// Sits between a running agent and the database: keeps what it tells, hands it what it is told.
+pub(super) struct Desk<'a> {
+    pub parts: &'a Parts,
+    pub task: TaskId,
+    pub agent: AgentId,
+    /// As whom it reads what other agents write.
+    pub reader: Reader,
+    /// The message that is being handed over, and whether it was.
+    pub giving: Option<(i64, oneshot::Receiver<()>)>,
+    /// Ticks since it asked a person.
+    pub since_asked: u32,
+    /// Cancelled when another worker may have the job soon: then nothing may run here any more.
+    pub lost: CancellationToken,
+    pub give: mpsc::Sender<Order>,
+}
+
+impl Desk<'_> {
+    /// Until the agent has nothing more to tell.
+    pub async fn sit(mut self, mut heard: mpsc::Receiver<Note>) {
+        let mut log = self.parts.logs.open(self.agent);
+        let redactor = self.parts.redactor();
+        let mut progress = Progress::default();
+        let mut killed = false;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                note = heard.recv() => match note {
+                    Some(Note::Fetched(fetched)) => self.fetched(&fetched).await,
+                    Some(note) => progress.take(&mut log, &redactor, note).await,
+                    None => break,
+                },
+                () = self.lost.cancelled(), if !killed => {
+                    killed = true;
+                    let by = CancelledBy::Superseded;
+                    self.order(Order::Stop { stop: Stop::Kill, by }).await;
+                }
+                _ = tick.tick() => {
+                    if let Err(error) = self.look(&mut progress).await {
+                        tracing::warn!(agent.id = %self.agent, %error, "the agent's row could not be kept up to date");
+                    }
+                }
+            }
+        }
+        drop(log);
+        if let Err(error) = self.look(&mut progress).await {
+            tracing::warn!(agent.id = %self.agent, %error, "the agent's last words could not be kept");
+        }
+    }
+
+    /// Keeps what the agent asked of hosts.
+    async fn fetched(&self, fetched: &[Fetch]) {
+        let (by, now) = (Fetcher::Agent(self.agent), self.parts.clock.now());
+        let kept = fetches::insert_all(&self.parts.pool, self.task, by, fetched, now).await;
+        if let Err(error) = kept {
+            tracing::warn!(agent.id = %self.agent, %error, "what the agent fetched could not be kept");
+        }
+    }
+
+    /// Writes what changed and reads what is wanted.
+    async fn look(&mut self, progress: &mut Progress) -> Result<(), Failure> {
+        let pool = &self.parts.pool;
+        let now = self.parts.clock.now();
+        if std::mem::take(&mut progress.changed) {
+            let line = progress.doing.as_ref();
+            let todo = progress.todo.take();
+            agents::set_progress(pool, self.agent, todo.as_deref(), line, now).await?;
+        }
+        agents::heartbeat(pool, self.agent, now).await?;
+        if let Some((stop, by)) = agents::wanted(pool, self.agent).await? {
+            self.order(Order::Stop { stop, by }).await;
+        } else if self.parts.shutting_down.is_cancelled() {
+            self.order(Order::Stop { stop: Stop::Interrupt, by: CancelledBy::Shutdown }).await;
+        }
+        for message in agent_inbox::take_undelivered(pool, self.agent, now).await? {
+            let (given, _) = oneshot::channel();
+            self.order(Order::Say { text: prompt::message_text(&message), given }).await;
+        }
+        if questions::of_agent(pool, self.agent).await?.is_some() {
+            return self.end_soon().await;
+        }
+        self.hand_over(now).await
+    }
+
+    /// An agent that asked has a moment to end its turn. Claude Code reminds its model of the structured
+    /// output once more, and a model can go on by itself: nobody would use what comes of it.
+    async fn end_soon(&mut self) -> Result<(), Failure> {
+        self.since_asked += 1;
+        if self.since_asked == FAREWELL {
+            let by = CancelledBy::Superseded;
+            self.order(Order::Stop { stop: Stop::Interrupt, by }).await;
+        }
+        Ok(())
+    }
+
+    /// Hands the agent what other agents wrote to it, one message after the other. One that it was not
+    /// given, for it is on its way out, is there for whoever goes on with its session.
+    async fn hand_over(&mut self, now: Timestamp) -> Result<(), Failure> {
+        let pool = &self.parts.pool;
+        if let Some((id, given)) = &mut self.giving {
+            if given.try_recv().is_err() {
+                // Not yet, or its session takes no more.
+                return Ok(());
+            }
+            letters::mark_read(pool, self.reader.session, &[*id], now).await?;
+            self.giving = None;
+        }
+        let unread = letters::list_unread(pool, self.reader).await?;
+        // That somebody is there is worth no turn of a model.
+        let next = unread.iter().find(|letter| letter.kind != LetterKind::Heartbeat);
+        if let Some(letter) = next {
+            let (given, heard) = oneshot::channel();
+            self.giving = Some((letter.id, heard));
+            self.order(Order::Say { text: prompt::letter_text(letter), given }).await;
+        }
+        Ok(())
+    }
+
+    async fn order(&self, order: Order) {
+        // The agent has ended meanwhile: its end tells what became of it.
+        let _ = self.give.send(order).await;
+    }
+}
+
+/// The newest of what an agent told.
+#[derive(Default)]
+struct Progress {
+    /// Its list, until it is written; one that its tools report is written by them.
+    todo: Option<Vec<TodoItem>>,
+    doing: Option<Untrusted>,
+    changed: bool,
+}
+
+impl Progress {
+    async fn take(&mut self, log: &mut LogWriter, redactor: &Redactor, note: Note) {
+        match note {
+            Note::Line { stream, text } => {
+                log.line(stream_of(stream), text.as_bytes()).await;
+            }
+            Note::Doing(text) => {
+                let first: String =
+                    text.0.lines().next().unwrap_or_default().chars().take(300).collect();
+                log.line(LogStream::Note, first.as_bytes()).await;
+                (self.doing, self.changed) = (Some(Untrusted(redactor.redact(&first))), true);
+            }
+            Note::Todo(todo) => (self.todo, self.changed) = (Some(todo), true),
+            Note::Started { .. } | Note::Usage(_) | Note::Fetched(_) => {}
+        }
+    }
+}
+
+/// Where a line belongs in the log.
+pub(super) fn stream_of(stream: Stream) -> LogStream {
+    match stream {
+        Stream::Out => LogStream::Output,
+        Stream::Error => LogStream::Error,
+    }
+}

@@ -1,0 +1,302 @@
+//! `baton run`: what somebody gets who has a repository and a request, and no GitHub.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::Arc,
+};
+
+use emulators::{
+    models::{AGENT_PROGRAM, Anthropic, Brain, Crew, Hang, Settings},
+    sample,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::leftovers;
+
+/// The key that the scripted model takes; agents never see it.
+const KEY: &str = "the-operators-own-key";
+/// What is asked for.
+const REQUEST: &str = "Serve open ranges to the last byte";
+const BRANCH: &str = "baton/serve-open-ranges-to-the";
+
+/// Somebody's desk: a repository with the sample's program, and a model.
+struct Desk {
+    folder: TempDir,
+    models: Anthropic,
+}
+
+impl Desk {
+    async fn with(brain: impl Brain + 'static) -> Self {
+        let folder = tempfile::Builder::new().prefix("baton-desk-").tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let models = Anthropic::start(Settings::local(KEY, Arc::new(brain))).await.unwrap();
+        let desk = Self { folder, models };
+        fs::write(desk.path("agent.mjs"), AGENT_PROGRAM).unwrap();
+        fs::set_permissions(desk.path("agent.mjs"), fs::Permissions::from_mode(0o644)).unwrap();
+        let agent = desk.path("agent.mjs");
+        let file = format!("[agents]\ncommand = [\"node\", \"{}\"]\n", agent.display());
+        fs::write(desk.path("baton.toml"), file).unwrap();
+        desk.fill();
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.path("files")
+    }
+
+    /// Makes the repository, with one change that is not committed.
+    fn fill(&self) {
+        for file in sample::files() {
+            let path = self.repository().join(file.path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file.contents).unwrap();
+        }
+        self.git(&["init", "--quiet", "--initial-branch=main"]);
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message=Begin"]);
+        fs::write(self.repository().join("notes.txt"), "not committed\n").unwrap();
+    }
+
+    /// What git prints in the repository.
+    fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(["-c", "user.name=mara", "-c", "user.email=mara@example.test"])
+            .args(arguments)
+            .current_dir(self.repository())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        command
+            .arg("run")
+            .args(arguments)
+            .current_dir(self.repository().join("src"))
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("TMPDIR", self.folder.path())
+            .env("BATON_CONFIG", self.path("baton.toml"))
+            .env("BATON_PROVIDER", "command")
+            .env("ANTHROPIC_BASE_URL", self.models.url())
+            .env("ANTHROPIC_API_KEY", KEY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it to its end, on a thread that may block.
+    async fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        let running = tokio::task::spawn_blocking(move || command.output().unwrap());
+        Ran::of(running.await.unwrap())
+    }
+
+    /// Nothing is left but what was there and the branches.
+    async fn end(self) {
+        let mut left = leftovers::of_processes(self.folder.path()).await;
+        let entries = fs::read_dir(self.folder.path()).unwrap().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        left.extend(names.filter(|name| name.starts_with("baton-run-")));
+        assert!(left.is_empty(), "left behind: {left:#?}");
+        self.models.shutdown().await;
+    }
+}
+
+/// What came out.
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    error: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), error: text(&output.stderr) }
+    }
+
+    fn rows(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// The branch holds the program without the fault, on top of where the repository is.
+fn is_fixed(desk: &Desk, branch: &str) {
+    let source = desk.git(&["show", &format!("{branch}:src/range.mjs")]);
+    assert!(source.contains("last === \"\" ? size :"), "{source}");
+    assert_eq!(desk.git(&["rev-list", "--count", &format!("HEAD..{branch}")]), "1");
+    assert_eq!(desk.git(&["rev-list", "--count", &format!("{branch}..HEAD")]), "0");
+}
+
+#[tokio::test]
+async fn a_request_becomes_a_branch_and_nothing_else_changes() {
+    let desk = Desk::with(Crew::new()).await;
+    let before = (desk.git(&["rev-parse", "HEAD"]), desk.git(&["symbolic-ref", "HEAD"]));
+    let ran = desk.run(&[REQUEST]).await;
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+    is_fixed(&desk, BRANCH);
+    assert_eq!((desk.git(&["rev-parse", "HEAD"]), desk.git(&["symbolic-ref", "HEAD"])), before);
+    assert_eq!(desk.git(&["status", "--porcelain"]), "?? notes.txt");
+    for said in [
+        "may cost up to $5.00",
+        "1 file(s) that are not committed",
+        "Tests, the agent says: `node --test`",
+        "git merge baton/serve-open-ranges-to-the",
+        "spent",
+    ] {
+        assert!(ran.out.contains(said), "{said:?} is not in\n{}", ran.out);
+    }
+    assert!(!ran.out.contains(KEY) && !ran.error.contains(KEY));
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_by_the_real_claude_program() {
+    let desk = Desk::with(Crew::new()).await;
+    let claude = baton::app::installed_claude().expect("npm ci installs the pinned program");
+    let mut command = desk.command(&["--provider", "claude", REQUEST]);
+    command.env("BATON_CLAUDE", claude);
+    let running = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let ran = Ran::of(running.await.unwrap());
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+    is_fixed(&desk, BRANCH);
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_become_branches_of_their_own() {
+    let desk = Desk::with(Crew::new()).await;
+    let ran = desk.command_rows(&["--parallel", "2", "--json", REQUEST, REQUEST]).await;
+    let mut branches: Vec<String> =
+        ran.iter().map(|row| row["change"]["branch"].as_str().unwrap().to_owned()).collect();
+    branches.sort();
+    assert_eq!(branches, [BRANCH.to_owned(), format!("{BRANCH}-2")]);
+    for row in &ran {
+        assert_eq!(row["succeeded"], true);
+        assert!(row["cost_micros"].as_i64().unwrap() > 0);
+        is_fixed(&desk, row["change"]["branch"].as_str().unwrap());
+    }
+    desk.end().await;
+}
+
+impl Desk {
+    /// Runs what has to succeed and gives its rows.
+    async fn command_rows(&self, arguments: &[&str]) -> Vec<Value> {
+        let ran = self.run(arguments).await;
+        assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+        ran.rows()
+    }
+}
+
+#[tokio::test]
+async fn a_branch_in_the_way_costs_no_work() {
+    let desk = Desk::with(Crew::new()).await;
+    desk.git(&["branch", "baton"]);
+    let ran = desk.run(&[REQUEST]).await;
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+    is_fixed(&desk, &BRANCH.replace('/', "-"));
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn a_question_is_answered_with_its_evidence_and_leaves_no_branch() {
+    let desk = Desk::with(Crew::new()).await;
+    let ran = desk.run(&["--role", "analysis", "What becomes of an open range?"]).await;
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+    assert!(ran.out.contains("An open range does not come out"), "{}", ran.out);
+    assert!(ran.out.contains("src/range.mjs:"), "{}", ran.out);
+    assert_eq!(desk.git(&["branch", "--format=%(refname:short)"]), "main");
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn money_that_is_spent_ends_the_request_and_says_so() {
+    let desk = Desk::with(Crew::new()).await;
+    let ran = desk.run(&["--max-usd", "0.000001", REQUEST]).await;
+    assert_eq!(ran.code, Some(1), "{}", ran.out);
+    assert!(ran.out.contains("give more with --max-usd"), "{}", ran.out);
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_the_agent_and_leaves_nothing() {
+    let desk = Desk::with(Hang).await;
+    let mut command = desk.command(&[REQUEST]);
+    let child = command.spawn().unwrap();
+    while desk.models.requests().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ran = tokio::task::spawn_blocking(move || Ran::of(ended(child))).await.unwrap();
+    assert_eq!(ran.code, Some(1), "{}", ran.out);
+    assert!(ran.out.contains("it was stopped"), "{}", ran.out);
+    assert!(ran.error.contains("what is committed is kept"), "{}", ran.error);
+    desk.end().await;
+}
+
+fn ended(child: Child) -> Output {
+    child.wait_with_output().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named_before_anything_starts() {
+    let desk = Desk::with(Crew::new()).await;
+    let mut command = desk.command(&[REQUEST]);
+    command.env_remove("ANTHROPIC_API_KEY");
+    let ran = Ran::of(command.output().unwrap());
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.error.contains("ANTHROPIC_API_KEY: missing"), "{}", ran.error);
+    let mut elsewhere = desk.command(&["--repo", "/usr/bin", REQUEST]);
+    let ran = Ran::of(elsewhere.output().unwrap());
+    assert!(ran.error.contains("looking for a repository at /usr/bin"), "{}", ran.error);
+    assert!(desk.models.requests().is_empty());
+    is_untouched(&desk.repository());
+    desk.end().await;
+}
+
+fn is_untouched(repository: &Path) {
+    assert!(repository.join("notes.txt").is_file());
+}
+
+/// `baton demo --live`: the whole job with somebody's own model, here the scripted one.
+#[tokio::test]
+async fn the_demo_plays_live_on_a_copy_of_a_repository() {
+    let desk = Desk::with(Crew::new()).await;
+    let policy = "version: 1\nuntil: pr\ntest: node --test\n";
+    fs::write(desk.repository().join(".github/baton.yml"), policy).unwrap();
+    desk.git(&["commit", "--quiet", "--all", "--message=End with the merge"]);
+    let before = desk.git(&["for-each-ref"]);
+    let (title, body) = sample::issue();
+    let command = desk.command(&[]);
+    let mut live = Command::new(command.get_program());
+    live.args(["demo", "--live", "--repo"]).arg(desk.repository());
+    live.args(["--issue", &format!("{title}\n{body}")]).env_clear().stdin(Stdio::null());
+    live.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ran = tokio::task::spawn_blocking(move || Ran::of(live.output().unwrap())).await.unwrap();
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+    for said in ["LIVE: http://127.0.0.1", "may cost up to $5.00", "acme/files", "The task is done"]
+    {
+        assert!(ran.out.contains(said), "{said:?} is not in\n{}", ran.out);
+    }
+    assert!(!ran.out.contains(KEY) && !ran.error.contains(KEY));
+    assert!(!desk.models.requests().is_empty());
+    assert_eq!(desk.git(&["for-each-ref"]), before, "the repository itself is only read");
+    desk.end().await;
+}
