@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::tools::{given, meant_by, wish};
+use super::tools::{given, meant_by, of_servers, wish};
 use crate::models::request::{Content, Message, Request, Speaker, Tool};
 
 /// What the program itself tells the model in a user's message.
@@ -34,11 +34,12 @@ pub(super) fn still_running(body: &Value) -> Option<String> {
 
 fn tools_of(body: &Value) -> Vec<Tool> {
     let offered = body["tools"].as_array().into_iter().flatten();
-    offered
-        .filter_map(|tool| tool["name"].as_str())
-        .flat_map(meant_by)
-        .map(|name| Tool { name: (*name).to_owned(), input_schema: json!({"type": "object"}) })
-        .collect()
+    let own = offered.filter_map(|tool| tool["name"].as_str()).flat_map(meant_by);
+    let items = body["input"].as_array().into_iter().flatten();
+    let found = items.filter(|item| item["type"] == "tool_search_output");
+    let found = found.flat_map(|item| of_servers(&item["tools"]));
+    let names = own.map(|name| (*name).to_owned()).chain(of_servers(&body["tools"])).chain(found);
+    names.map(|name| Tool { name, input_schema: json!({"type": "object"}) }).collect()
 }
 
 fn take(request: &mut Request, item: &Value) {
@@ -83,7 +84,7 @@ fn texts(content: &Value) -> Vec<String> {
 
 /// A command that had not ended when it gave its first output gives the rest to whoever polled for it.
 fn result(request: &mut Request, item: &Value) {
-    let given = given(item["output"].as_str().unwrap_or_default());
+    let given = given(&texts(&item["output"]).join("\n"));
     let call = item["call_id"].as_str().unwrap_or_default();
     let wished = request.messages.iter().flat_map(|message| &message.blocks);
     let is_own =

@@ -85,7 +85,10 @@ async fn responses(State(shared): State<Arc<Shared>>, request: HttpRequest) -> R
         None => {
             let answer = shared.brain.answer(&request);
             wait(answer.pace).await;
-            (stream::items(&request, &answer), answer)
+            match tools::search(&request, &body, &answer) {
+                Some(search) => (vec![stream::with_ids(search)], Answer::new()),
+                None => (stream::items(&request, &answer), answer),
+            }
         }
     };
     let usage = Usage::estimate_responses(&body, &answer);

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use crate::models::answer::{Answer, Block};
 use crate::models::request::{Content, Request};
 
 /// What reading a file looks like.
@@ -32,8 +33,51 @@ pub(super) fn item(request: &Request, name: &str, input: &Value) -> Value {
         "Edit" => {
             patch(&updated(request, text("file_path"), text("old_string"), text("new_string")))
         }
-        other => function(other, input),
+        other => match of_server(other) {
+            Some((server, tool)) => {
+                let mut call = function(tool, input);
+                call["namespace"] = json!(server);
+                call
+            }
+            None => function(other, input),
+        },
     }
+}
+
+/// A tool of a server: the namespace that the program files it under, and its name there.
+fn of_server(name: &str) -> Option<(&str, &str)> {
+    let at = name.strip_prefix("mcp__")?.find("__")? + "mcp__".len();
+    Some((&name[..at], &name[at + 2..]))
+}
+
+/// Looks for tools of servers that an answer wants and that the program has not offered: it does so only
+/// once they were looked for. What was looked for in vain is not looked for again.
+pub(super) fn search(request: &Request, body: &Value, answer: &Answer) -> Option<Value> {
+    let wanted = answer.blocks.iter().filter_map(|block| match block {
+        Block::ToolUse { name, .. } => Some(name.as_str()),
+        Block::Text(_) => None,
+    });
+    let missing = wanted.filter(|name| of_server(name).is_some() && !request.offers(name));
+    let query = missing.collect::<Vec<_>>().join(" ");
+    let searched = |item: &Value| item["arguments"]["query"] == query.as_str();
+    let vain = body["input"].as_array().is_some_and(|items| items.iter().any(searched));
+    (!query.is_empty() && !vain).then(|| {
+        json!({
+            "type": "tool_search_call", "execution": "client", "arguments": {"query": query, "limit": 8},
+        })
+    })
+}
+
+/// The tools of servers in a list of tools, by the names that brains know.
+pub(super) fn of_servers(tools: &Value) -> Vec<String> {
+    let namespaces = tools.as_array().into_iter().flatten();
+    let named = |space: &Value| -> Vec<String> {
+        let prefix = space["name"].as_str().unwrap_or_default();
+        let tools = space["tools"].as_array().into_iter().flatten();
+        let names = tools.filter_map(|tool| tool["name"].as_str());
+        names.map(|name| format!("{prefix}__{name}")).collect()
+    };
+    namespaces.filter(|tool| tool["type"] == "namespace").flat_map(named).collect()
 }
 
 /// Asks how a command goes that has not ended yet.
@@ -96,7 +140,11 @@ pub(super) fn wish(item: &Value) -> Content {
         "apply_patch" => patched(&text("input")),
         other => (other, arguments),
     };
-    Content::ToolUse { id: text("call_id"), name: name.to_owned(), input }
+    let name = match item["namespace"].as_str() {
+        Some(server) => format!("{server}__{name}"),
+        None => name.to_owned(),
+    };
+    Content::ToolUse { id: text("call_id"), name, input }
 }
 
 fn meant(command: &str) -> (&'static str, Value) {
@@ -168,5 +216,29 @@ mod tests {
         let running = given("Wall time: 1\nProcess running with session ID 77\nOutput:\n");
         assert_eq!((running.is_error, running.running.as_deref()), (false, Some("77")));
         assert!(given("apply_patch verification failed: x").is_error);
+    }
+
+    #[test]
+    fn a_tool_of_a_server_is_looked_for_once_and_then_called_under_its_namespace() {
+        let wanted = "mcp__baton__ask_human";
+        let answer = Answer::tool(wanted, json!({"question": "Which?"}));
+        let searched = |items: Value| {
+            let body = json!({"input": items});
+            search(&asked(body.clone()), &body, &answer)
+        };
+        let search = searched(json!([])).unwrap();
+        assert_eq!(search["arguments"]["query"], wanted);
+        assert_eq!(searched(json!([search])), None, "it was in vain");
+        let tools = json!([{"type": "namespace", "name": "mcp__baton", "tools": [
+            {"type": "function", "name": "ask_human"}]}]);
+        let found = json!([{"type": "tool_search_output", "tools": tools}]);
+        assert_eq!(searched(found), None);
+        let call = item(&asked(json!({})), wanted, &json!({}));
+        assert_eq!(
+            (&call["namespace"], &call["name"]),
+            (&json!("mcp__baton"), &json!("ask_human"))
+        );
+        let Content::ToolUse { name, .. } = wish(&call) else { panic!("it is a wish") };
+        assert_eq!(name, wanted);
     }
 }
