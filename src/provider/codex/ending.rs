@@ -12,6 +12,9 @@ const WORDS: usize = 500;
 /// What stands before an HTTP status in the program's words.
 const BEFORE_STATUS: [&str; 2] = ["unexpected status ", "last status: "];
 
+/// What the program says before the name of a server of tools that it could not reach, and why.
+const NO_TOOLS: &str = "required MCP servers failed to initialize: ";
+
 /// What a turn failed for.
 pub(super) struct Failed {
     pub(super) kind: FailKind,
@@ -74,6 +77,10 @@ pub(super) fn retrying(message: &str) -> Option<AgentEvent> {
 
 /// Says how it went when the process is gone and its prompt has no answer.
 pub(super) fn without_answer(exit: Exit, stderr_tail: &str, begun: bool) -> AgentEvent {
+    if let Some((_, why)) = stderr_tail.rsplit_once(NO_TOOLS) {
+        let why: String = why.trim().chars().take(WORDS).collect();
+        return failed(FailKind::Tools(format!("no connection to {why}")));
+    }
     let last = stderr_tail.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let words: String = last.trim().chars().take(WORDS).collect();
     let what = if words.is_empty() { exit.to_string() } else { format!("{exit}: {words}") };
@@ -82,5 +89,9 @@ pub(super) fn without_answer(exit: Exit, stderr_tail: &str, begun: bool) -> Agen
         Exit::Code(code) if code != 0 && !begun => FailKind::Setup(what),
         Exit::Code(_) | Exit::Signal(_) => FailKind::Crashed(what),
     };
+    failed(kind)
+}
+
+fn failed(kind: FailKind) -> AgentEvent {
     AgentEvent::Finished { result: Err(kind), text: Untrusted::default() }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use secrecy::ExposeSecret;
 
 use super::{schema, session};
-use crate::provider::launch::{Command, ConfigFile, Launch, environment};
+use crate::model::Tool;
+use crate::provider::launch::{Command, ConfigFile, Launch, ToolServer, environment};
 
 /// The program's settings in its config folder.
 const CONFIG_FILE: &str = "config.toml";
@@ -14,6 +15,14 @@ const SCHEMA_FILE: &str = "baton-outcome.json";
 
 /// The gateway's name as a provider of models.
 const GATEWAY: &str = "baton";
+
+/// What Baton's tool server is called.
+const SERVER: &str = "baton";
+/// The variable that the program takes that server's token from: a command line would show it.
+const SERVER_TOKEN: &str = "BATON_TOOLS_TOKEN";
+/// The program offers a server's tools to its model only once the model has looked for them.
+const SERVER_WORDS: &str = "\n\nYour tool `tool_search` finds the tools of the server `baton`: look for one by \
+                            its name before you call it the first time.";
 
 /// How often a refused request and a broken stream are repeated. The two multiply.
 const RETRIES: &str = "request_max_retries=2,stream_max_retries=3";
@@ -75,7 +84,8 @@ pub(super) fn command(task: &Launch, begun: bool) -> Command {
 
 /// The role's words: a file, because one argument may have 128 KiB at most.
 fn config(task: &Launch) -> ConfigFile {
-    let words = toml::Value::String(task.system.clone());
+    let of_server = task.tool_server.as_ref().map_or("", |_| SERVER_WORDS);
+    let words = toml::Value::String(format!("{}{of_server}", task.system));
     let config = toml::Table::from_iter([("developer_instructions".to_owned(), words)]);
     ConfigFile { path: CONFIG_FILE.into(), content: config.to_string().into_bytes() }
 }
@@ -97,6 +107,7 @@ fn arguments(task: &Launch) -> Vec<String> {
     pair("-c", &provider);
     pair("-c", &gateway);
     SETTINGS.iter().for_each(|setting| pair("-c", setting));
+    task.tool_server.iter().for_each(|server| pair("-c", &tool_server(server)));
     OFF.iter().for_each(|feature| pair("--disable", feature));
     if task.schema.is_some() {
         pair("--output-schema", &in_config(task, SCHEMA_FILE));
@@ -107,15 +118,28 @@ fn arguments(task: &Launch) -> Vec<String> {
     arguments
 }
 
+/// Baton's tools. Without them the program does not begin, and it asks nobody before it calls one.
+fn tool_server(server: &ToolServer) -> String {
+    let names: Vec<&str> = server.tools.iter().map(|tool| Tool::name(*tool)).collect();
+    format!(
+        "mcp_servers.{SERVER}={{url=\"{}\",bearer_token_env_var=\"{SERVER_TOKEN}\",required=true,\
+         enabled_tools={names:?},default_tools_approval_mode=\"approve\"}}",
+        server.url
+    )
+}
+
 fn in_config(task: &Launch, file: impl AsRef<Path>) -> String {
     task.config_dir.join(file).display().to_string()
 }
 
 fn variables(task: &Launch) -> Vec<(&'static str, String)> {
-    vec![
+    let mut variables = vec![
         ("CODEX_HOME", task.config_dir.display().to_string()),
         ("OPENAI_API_KEY", task.token.expose_secret().to_owned()),
-    ]
+    ];
+    let token = task.tool_server.as_ref().map(|server| server.token.expose_secret().to_owned());
+    variables.extend(token.map(|token| (SERVER_TOKEN, token)));
+    variables
 }
 
 #[cfg(test)]
@@ -163,6 +187,31 @@ mod tests {
         let next = command(&task, true);
         assert_eq!(value_of(&next, "resume"), Some(id.as_str()));
         assert!(next.files.iter().all(|file| file.path != next.session_file));
+    }
+
+    #[test]
+    fn batons_own_tools_are_named_and_their_token_is_in_no_argument() {
+        let mut task = task();
+        let without = command(&task, false);
+        assert!(!without.arguments.iter().any(|argument| argument.starts_with("mcp_servers")));
+        assert_eq!(without.variable(SERVER_TOKEN), None);
+        task.tool_server = Some(ToolServer {
+            url: "http://127.0.0.1:4000/mcp".to_owned(),
+            token: "its-token".into(),
+            tools: vec![Tool::ReportProgress, Tool::AskHuman],
+        });
+        let command = command(&task, false);
+        let setting = command.arguments.iter().find(|it| it.starts_with("mcp_servers")).unwrap();
+        let setting: toml::Table = setting.parse().unwrap();
+        let server = setting["mcp_servers"]["baton"].as_table().unwrap();
+        assert_eq!(server["url"].as_str(), Some("http://127.0.0.1:4000/mcp"));
+        assert_eq!(server["required"].as_bool(), Some(true));
+        assert_eq!(server["enabled_tools"].to_string(), r#"["report_progress", "ask_human"]"#);
+        let variable = server["bearer_token_env_var"].as_str().unwrap();
+        assert_eq!(command.variable(variable), Some("its-token"));
+        assert!(!command.arguments.join(" ").contains("its-token"));
+        let config = std::str::from_utf8(file(&command, CONFIG_FILE).unwrap()).unwrap();
+        assert!(config.contains("tool_search"));
     }
 
     #[test]
