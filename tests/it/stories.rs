@@ -6,6 +6,7 @@
 //! - `steering` – commands, labels, closing, deleting
 //! - `asking`   – agents that ask people
 //! - `audits`   – `/baton audit`
+//! - `codex`    – one prompt a process: words said in between, stops, planted settings
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
 //! - `money`    – budgets and quota
@@ -15,6 +16,7 @@
 
 mod asking;
 mod audits;
+mod codex;
 mod hanging;
 mod money;
 mod pushes;
