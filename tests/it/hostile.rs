@@ -225,7 +225,7 @@ async fn plays_unharmed(
     let told = told(&world);
     assert!(told.contains("Role: code"), "no coder was at work: the test is broken");
     // Baton's own server is the one that may be there.
-    let told = told.replace("mcp__baton__", "");
+    let told = told.replace("mcp__baton", "");
     for forbidden in forbidden {
         assert!(!told.contains(forbidden), "{forbidden} reached the model");
     }
