@@ -32,7 +32,7 @@ async fn budget(story: &Story) -> budgets::Budget {
 
 #[tokio::test]
 async fn a_task_that_runs_out_of_money_is_parked_and_goes_on_with_more() {
-    let story = with_policy("budget: 0.14").await;
+    let story = with_policy("budget: 0.142").await;
     let issue = story.assigned();
     story.approve(issue).await;
     story.until_state("parked").await;
@@ -45,7 +45,7 @@ async fn a_task_that_runs_out_of_money_is_parked_and_goes_on_with_more() {
     assert!(told.contains("code $") && told.contains("plan $"), "{told}");
     assert!(last_word(&story, issue).contains("@mara: **Parked:"), "{}", last_word(&story, issue));
     let row = budget(&story).await;
-    assert!(row.spent.0 <= 140_000 && row.reserved == Micros::ZERO, "{row:?}");
+    assert!(row.spent.0 <= 142_000 && row.reserved == Micros::ZERO, "{row:?}");
     assert_eq!(row.beyond, Micros::ZERO);
     // Answers were shortened before the money ran out.
     let lengths = story.world.models.requests();
@@ -64,7 +64,7 @@ async fn a_task_that_runs_out_of_money_is_parked_and_goes_on_with_more() {
     let told = progress(github, issue);
     assert!(told.contains("of $2.14 spent"), "{told}");
     let row = budget(&story).await;
-    assert!(row.limit == Micros(2_140_000) && row.reserved == Micros::ZERO, "{row:?}");
+    assert!(row.limit == Micros(2_142_000) && row.reserved == Micros::ZERO, "{row:?}");
     story.end().await;
 }
 
