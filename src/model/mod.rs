@@ -22,6 +22,7 @@ mod report;
 mod role;
 #[cfg(test)]
 pub mod sample;
+mod server;
 mod situation;
 mod state;
 mod text;
@@ -53,10 +54,11 @@ pub use report::{
     ReportKind, ReviewComment,
 };
 pub use role::Role;
+pub use server::Server;
 pub use situation::{
     Agent, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState, InputComment,
-    IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation, Stage, Task,
-    TaskInput, TaskOrigin,
+    IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Situation, Stage, Task, TaskInput,
+    TaskOrigin,
 };
 pub use state::{
     AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,
