@@ -237,6 +237,7 @@ impl Runtime {
         }
         mounts.extend(fitting.mounts.iter().cloned());
         let mut spec = Spec::new(argv);
+        spec.name = format!("agent-{}", assignment.agent);
         spec.env = command.environment.iter().chain(&fitting.env).cloned().collect();
         spec.egress = fitting.egress.clone();
         spec.workdir = workspace.tree.clone();

@@ -112,6 +112,15 @@ impl Runtime {
         self.exits.clear()
     }
 
+    /// Ends the sandboxes that a Baton of this data folder left running which is dead. Call it once at start.
+    pub async fn clear_sandboxes(&self) {
+        match self.sandbox.clear().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "ended sandboxes of a server that is dead"),
+            Err(error) => tracing::warn!(%error, "sandboxes of a dead server were not looked for"),
+        }
+    }
+
     /// Takes a workspace away; what cannot be deleted is told and left to the next sweep.
     pub(super) fn clear(&self, key: &WorkspaceKey) {
         if let Err(error) = self.workspaces.remove(key) {
@@ -143,7 +152,7 @@ impl Runtime {
     /// each agent has another.
     pub(super) fn gateway(&self, n: i64) -> Gateway {
         let port = match self.sandbox.kind() {
-            Kind::Bubblewrap => PORT,
+            Kind::Bubblewrap | Kind::Container => PORT,
             Kind::Host => 20_000 + u16::try_from(n.rem_euclid(20_000)).unwrap_or_default(),
         };
         Gateway { socket: self.gateway.clone(), port }

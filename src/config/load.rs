@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Agents, GitHub, Grant, Listen, Mistakes, SandboxTools, Source, deploy, keep, limits};
+use super::{
+    Agents, GitHub, Grant, Listen, Mistakes, SandboxTools, Source, deploy, keep, limits, sandbox,
+};
 use crate::model::{Keep, Limits};
 
 /// Everything that the operator sets.
@@ -44,14 +46,15 @@ impl Config {
         let file_data: Option<String> = source.section("data");
         let data =
             source.variable("BATON_DATA").or(file_data).unwrap_or_else(|| ".baton".to_owned());
+        let (choice, sandbox) = sandbox::read(&mut source);
         let config = Self {
             name,
             data: PathBuf::from(data),
             database_url: source.database_url(),
             github: GitHub::read(&mut source),
             listen: Listen::read(&mut source),
-            agents: Agents::read(&mut source),
-            sandbox: SandboxTools::read(&mut source),
+            agents: Agents { sandbox: choice, ..Agents::read(&mut source) },
+            sandbox,
             limits: limits::read(&mut source),
             keep: keep::read(&mut source),
             grants: deploy::read(&mut source),
@@ -80,7 +83,9 @@ impl Local {
         file: Option<&str>,
     ) -> Result<Self, Mistakes> {
         let mut source = Source::new(environment, file);
-        let local = Self { agents: Agents::read(&mut source), limits: limits::read(&mut source) };
+        let (sandbox, _) = sandbox::read(&mut source);
+        let agents = Agents { sandbox, ..Agents::read(&mut source) };
+        let local = Self { agents, limits: limits::read(&mut source) };
         source.so_far()?;
         Ok(local)
     }

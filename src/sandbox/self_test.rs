@@ -1,4 +1,6 @@
 //! Starts one sandbox, looks around in it, and says what an operator has to do if it does not hold.
+//!
+//! The look around is the same for every kind; the words for what is missing here are bubblewrap's.
 
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
@@ -7,13 +9,14 @@ use super::{Bubblewrap, Exit, ResourceLimits, Sandbox, SandboxError, Spec, Taken
 /// Prints one line for everything that should not be possible. Opening for appending writes nothing,
 /// so a sandbox that leaks does no harm here.
 const LOOK_AROUND: &str = r#"
-test "$(id -u)" = 1000 || echo "runs as uid $(id -u)"
+test "$(id -u)" = "$2" || echo "runs as uid $(id -u)"
 (: >> /proc/sys/kernel/core_pattern) 2>/dev/null && echo "can write /proc/sys"
 (: >> /usr/baton-was-here) 2>/dev/null && echo "can write /usr"
 test -e "$1" && echo "sees files of the machine"
 test -r /etc/shadow && echo "reads /etc/shadow"
 test "$(tail -n +3 /proc/net/dev | grep -vc '^ *lo:')" = 0 || echo "has a network interface"
 grep -q '^CapBnd:[[:space:]]*0*$' /proc/self/status || echo "has capabilities"
+grep -q '^NoNewPrivs:[[:space:]]*1$' /proc/self/status || echo "can gain privileges"
 echo done
 "#;
 
@@ -26,21 +29,32 @@ pub(super) async fn run(bubblewrap: &Bubblewrap) -> Result<(), SandboxError> {
     for path in [&settings.bridge, &settings.state] {
         reachable(path)?;
     }
-    let marker = settings.state.join("etc/passwd");
-    let script = ["/bin/sh", "-c", LOOK_AROUND, "sh", &marker.to_string_lossy()];
-    let mut spec = Spec::new(script.iter().map(ToString::to_string).collect());
-    spec.env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
-    spec.limits = ResourceLimits::none();
+    let spec = look_around(&settings.state, bubblewrap.inner_uid());
+    let spec = Spec { limits: ResourceLimits::none(), ..spec };
     let running = bubblewrap.start(spec).await?;
     let seen = running.reference().split(':').next().map(|pid| format!("/proc/{pid}"));
     let uid = seen.and_then(|process| fs::metadata(process).ok()).map(|meta| meta.uid());
     if uid.is_some_and(|uid| uid == 0) {
         return Err(SandboxError::Leaky { what: "its process belongs to root".to_owned() });
     }
-    judge(&running.finish(64 << 10).await)
+    judge(&running.finish(64 << 10).await, explain)
 }
 
-fn judge(taken: &Taken) -> Result<(), SandboxError> {
+/// The command that looks around; the state folder has a file that must not be seen.
+pub(super) fn look_around(state: &Path, uid: u32) -> Spec {
+    let marker = state.join("etc/passwd");
+    let (marker, uid) = (marker.to_string_lossy(), uid.to_string());
+    let script = ["/bin/sh", "-c", LOOK_AROUND, "sh", &marker, &uid];
+    let mut spec = Spec::new(script.iter().map(ToString::to_string).collect());
+    spec.env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+    spec
+}
+
+/// Judges what it printed; what it did not come to the end of is explained.
+pub(super) fn judge(
+    taken: &Taken,
+    explain: impl FnOnce(Exit, &str) -> SandboxError,
+) -> Result<(), SandboxError> {
     let stdout = String::from_utf8_lossy(&taken.stdout);
     let mut lines: Vec<&str> = stdout.lines().collect();
     if lines.pop() != Some("done") {
@@ -50,7 +64,7 @@ fn judge(taken: &Taken) -> Result<(), SandboxError> {
 }
 
 /// Checks that an account without rights gets to a path.
-fn reachable(path: &Path) -> Result<(), SandboxError> {
+pub(super) fn reachable(path: &Path) -> Result<(), SandboxError> {
     for part in path.ancestors() {
         let mode = fs::metadata(part)?.mode();
         if mode & 0o001 == 0 {
@@ -126,14 +140,16 @@ mod tests {
 
     #[test]
     fn every_line_before_the_last_is_a_leak() {
-        assert!(judge(&taken("done\n", "")).is_ok());
-        let error = judge(&taken("can write /usr\nhas capabilities\ndone\n", "")).unwrap_err();
+        assert!(judge(&taken("done\n", ""), explain).is_ok());
+        let error =
+            judge(&taken("can write /usr\nhas capabilities\ndone\n", ""), explain).unwrap_err();
         assert_eq!(error.to_string(), "sandbox does not hold: can write /usr, has capabilities");
     }
 
     #[test]
     fn a_sandbox_that_does_not_start_is_explained() {
-        let error = judge(&taken("", "bwrap: Unknown option --disable-userns\n")).unwrap_err();
+        let error =
+            judge(&taken("", "bwrap: Unknown option --disable-userns\n"), explain).unwrap_err();
         assert!(error.to_string().ends_with("install bubblewrap 0.8 or newer"), "{error}");
         let missing = explain_start(io::ErrorKind::NotFound.into()).to_string();
         assert!(missing.contains("apt-get install bubblewrap"), "{missing}");

@@ -201,7 +201,7 @@ impl Recipe {
 
     fn agents(&self, models: &Anthropic, key: String, program: &Path) -> Agents {
         if let Some(live) = &self.live {
-            return Agents { sandbox: self.sandbox, ..live.agents.clone() };
+            return Agents { sandbox: self.sandbox.clone(), ..live.agents.clone() };
         }
         let price = Price {
             input: Micros::from_dollars(3.0),
@@ -214,7 +214,7 @@ impl Recipe {
             model: MODEL.to_owned(),
             claude: self.claude.clone(),
             command: vec!["node".to_owned(), program.display().to_string()],
-            sandbox: self.sandbox,
+            sandbox: self.sandbox.clone(),
             upstream: Upstream { base_url: models.url(), api_key: Some(key.into()), bearer: None },
             prices: BTreeMap::from([(MODEL.to_owned(), price)]),
         }
