@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path};
 
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
-    Mount, MountType, ResourcesUlimits,
+    Mount, MountType,
 };
 
 use super::{ContainerSettings, daemon::Account};
@@ -78,6 +78,14 @@ pub(super) fn show_lifeline(body: &mut ContainerCreateBody, socket: &Path) {
     }
 }
 
+/// Names a profile of system calls in the place of the daemon's own.
+pub(super) fn restrict(body: &mut ContainerCreateBody, profile: &Path) {
+    let options = body.host_config.as_mut().and_then(|host| host.security_opt.as_mut());
+    if let Some(options) = options {
+        options.push(format!("seccomp={}", profile.display()));
+    }
+}
+
 fn host(
     settings: &ContainerSettings,
     account: &Account,
@@ -106,7 +114,6 @@ fn host(
         // As much with swap as without: none.
         memory_swap: memory,
         nano_cpus: settings.cpus.map(nano),
-        ulimits: spec.limits.open_files.map(|files| vec![open_files(files)]),
         oom_score_adj: Some(800),
         // Nothing is kept of what it prints: it is read.
         log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
@@ -150,11 +157,6 @@ fn scratch(spec: &Spec) -> HashMap<String, String> {
     let options = format!("rw,nosuid,nodev,exec,size={},mode=1777", spec.tmp_bytes);
     let folders = ["/tmp", HOME].into_iter().filter(|folder| !taken(folder));
     folders.map(|folder| (folder.to_owned(), options.clone())).collect()
-}
-
-fn open_files(files: u64) -> ResourcesUlimits {
-    let name = Some("nofile".to_owned());
-    ResourcesUlimits { name, soft: Some(bytes(files)), hard: Some(bytes(files)) }
 }
 
 /// A number as the API takes it.

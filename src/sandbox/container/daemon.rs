@@ -1,10 +1,14 @@
 //! Which daemon serves the API, and under which account commands run there.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use bollard::Docker;
 
-use super::{ContainerSettings, trial};
+use super::{ContainerSettings, seccomp, trial};
 use crate::sandbox::SandboxError;
 
 /// Seconds that one request may take: a loaded machine starts a container in some.
@@ -41,13 +45,33 @@ pub(super) fn is_rootless(socket: &Path) -> bool {
     fs::metadata(socket).is_ok_and(|socket| socket.uid() != 0)
 }
 
-/// Connects in the version of the API that both sides speak.
-pub(super) async fn connect(socket: &Path) -> Result<Docker, SandboxError> {
-    trial::knock(socket)?;
-    let path = socket.to_string_lossy();
-    let connecting = async {
-        let docker = Docker::connect_with_unix(&path, PATIENCE, bollard::API_DEFAULT_VERSION)?;
-        docker.negotiate_version().await
-    };
-    connecting.await.map_err(|error| trial::no_daemon(socket, &error.to_string()))
+/// A daemon that answers.
+#[derive(Debug, Clone)]
+pub(super) struct Daemon {
+    /// The client, in the version of the API that both sides speak.
+    pub docker: Docker,
+    pub is_podman: bool,
+    /// The profile of system calls to name; Docker's own is strict enough.
+    pub seccomp: Option<PathBuf>,
+}
+
+impl Daemon {
+    /// Connects, and asks who it is.
+    pub(super) async fn connect(settings: &ContainerSettings) -> Result<Self, SandboxError> {
+        let socket = &settings.socket;
+        trial::knock(socket)?;
+        let path = socket.to_string_lossy();
+        let asking = async {
+            let docker = Docker::connect_with_unix(&path, PATIENCE, bollard::API_DEFAULT_VERSION)?;
+            let docker = docker.negotiate_version().await?;
+            let version = docker.version().await?;
+            Ok((docker, version.components.unwrap_or_default()))
+        };
+        let asked: Result<_, bollard::errors::Error> = asking.await;
+        let (docker, components) =
+            asked.map_err(|error| trial::no_daemon(socket, &error.to_string()))?;
+        let is_podman = components.iter().any(|component| component.name.contains("Podman"));
+        let seccomp = is_podman.then(|| seccomp::write(&settings.state)).transpose()?;
+        Ok(Self { docker, is_podman, seccomp })
+    }
 }

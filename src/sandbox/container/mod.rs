@@ -3,6 +3,7 @@
 //! - `start`    – the kind itself: one container a command
 //! - `body`     – what the daemon is asked to make
 //! - `daemon`   – which daemon it is, and under which account commands run there
+//! - `seccomp`  – which system calls a Podman lets through
 //! - `lifeline` – the connection by which a container ends with its Baton
 //! - `flow`     – the daemon's one stream, as three
 //! - `watch`    – follows a container to its end, and takes it away
@@ -15,6 +16,7 @@ mod body;
 mod daemon;
 mod flow;
 mod lifeline;
+mod seccomp;
 mod start;
 mod trial;
 mod watch;

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     body::{self, Labels},
-    daemon::{self, Account},
+    daemon::{Account, Daemon},
     flow,
     lifeline::Lifeline,
     trial,
@@ -54,7 +54,7 @@ pub struct ContainerSettings {
 /// Starts commands in containers.
 pub struct Container {
     settings: ContainerSettings,
-    docker: OnceCell<Docker>,
+    daemon: OnceCell<Daemon>,
 }
 
 impl Container {
@@ -69,16 +69,16 @@ impl Container {
         }
         let Account { uid, gid, .. } = Account::of(&settings);
         etc::write(&settings.state, uid, gid)?;
-        Ok(Self { settings, docker: OnceCell::new() })
+        Ok(Self { settings, daemon: OnceCell::new() })
     }
 
     pub(super) fn settings(&self) -> &ContainerSettings {
         &self.settings
     }
 
-    /// The client; it is told the daemon's version with the first question.
-    pub(super) async fn docker(&self) -> Result<&Docker, SandboxError> {
-        self.docker.get_or_try_init(|| daemon::connect(&self.settings.socket)).await
+    /// The daemon; it is asked who it is once.
+    pub(super) async fn daemon(&self) -> Result<&Daemon, SandboxError> {
+        self.daemon.get_or_try_init(|| Daemon::connect(&self.settings)).await
     }
 
     /// What is written on a container of this Baton.
@@ -115,10 +115,14 @@ impl Sandbox for Container {
                 return Err(SandboxError::InvalidSpec(what));
             }
             let account = Account::of(&self.settings);
-            let body = body::of(&self.settings, &account, &spec, &self.labels(&spec.name))?;
+            let daemon = self.daemon().await?;
+            let mut body = body::of(&self.settings, &account, &spec, &self.labels(&spec.name))?;
+            if let Some(profile) = &daemon.seccomp {
+                body::restrict(&mut body, profile);
+            }
             let header = environment_header(&spec.env)?;
             let lines = self.settings.state.join(LINES);
-            let beginning = Beginning { docker: self.docker().await?.clone(), header, lines };
+            let beginning = Beginning { docker: daemon.docker.clone(), header, lines };
             let image = self.settings.image.clone();
             // In a task of its own, so that nothing is forgotten half-way when nobody waits any more.
             let begun = tokio::spawn(beginning.begin(body));
@@ -129,7 +133,7 @@ impl Sandbox for Container {
 
     fn clear(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
         Box::pin(async {
-            let docker = self.docker().await?;
+            let docker = &self.daemon().await?.docker;
             let Labels { installation, .. } = self.labels("");
             let ours = format!("{}={installation}", body::INSTALLATION);
             let options = ListContainersOptions {

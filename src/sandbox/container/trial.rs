@@ -6,7 +6,7 @@ use bollard::{errors::Error, models::SystemInfo};
 
 use super::{
     Container, ContainerSettings,
-    daemon::{self, Account},
+    daemon::{self, Account, Daemon},
 };
 use crate::sandbox::{Exit, Sandbox, SandboxError, self_test};
 
@@ -21,12 +21,9 @@ pub(super) async fn run(container: &Container) -> Result<(), SandboxError> {
         self_test::reachable(path)?;
     }
     knock(&settings.socket)?;
-    let docker = container.docker().await?;
+    let Daemon { docker, is_podman, .. } = container.daemon().await?;
     let lost = |error: Error| no_daemon(&settings.socket, &error.to_string());
-    let version = docker.version().await.map_err(lost)?;
-    let components = version.components.unwrap_or_default();
-    let is_podman = components.iter().any(|component| component.name.contains("Podman"));
-    accounts(settings, is_podman)?;
+    accounts(settings, *is_podman)?;
     limits(&docker.info().await.map_err(lost)?)?;
     let image = docker.inspect_image(&settings.image).await;
     image.map_err(|error| explain(error, &settings.image))?;
@@ -35,7 +32,7 @@ pub(super) async fn run(container: &Container) -> Result<(), SandboxError> {
     self_test::judge(&taken, |exit, complaint| broken(&settings.image, exit, complaint))
 }
 
-fn unavailable(problem: String, remedy: impl Into<String>) -> SandboxError {
+pub(super) fn unavailable(problem: String, remedy: impl Into<String>) -> SandboxError {
     SandboxError::Unavailable { problem, remedy: remedy.into() }
 }
 
