@@ -49,6 +49,9 @@ pub struct Programs {
 
 /// Where the `claude` program is inside.
 const CLAUDE: &str = "/baton/claude";
+/// Where it is in an image that has one of its own, as the Dockerfile's `agent`; shown only where the machine
+/// has none.
+pub const IMAGE_CLAUDE: &str = "/usr/local/bin/claude";
 /// The gateway's port inside a network of one's own.
 const PORT: u16 = 4000;
 /// The egress proxy's port there.
@@ -177,6 +180,9 @@ impl Runtime {
     }
 
     fn claude(&self) -> Result<(Vec<String>, Vec<Mount>), String> {
+        if self.programs.claude.is_none() && self.sandbox.image().is_some() {
+            return Ok((vec![IMAGE_CLAUDE.to_owned()], Vec::new()));
+        }
         let Some(path) = self.programs.claude.clone().filter(|path| path.is_file()) else {
             return Err(
                 "the claude program is not on this machine: install it and set BATON_CLAUDE to it"

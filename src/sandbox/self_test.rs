@@ -101,25 +101,44 @@ fn explain(exit: Exit, complaint: &str) -> SandboxError {
     let remedy = if complaint.contains("Unknown option") {
         "install bubblewrap 0.8 or newer"
     } else if about_namespaces.iter().any(|words| complaint.contains(words)) {
-        allow_namespaces()
+        allow_namespaces(switch, is_contained())
     } else {
         "see what it says"
     };
     SandboxError::Unavailable { problem, remedy: remedy.to_owned() }
 }
 
+/// Gives bubblewrap the profile that Ubuntu 23.10 and newer ask for. The same stands in docs/sandbox.md.
+const GIVE_PROFILE: &str = "\
+AppArmor forbids unprivileged user namespaces here. Give bubblewrap a profile:
+sudo tee /etc/apparmor.d/bwrap >/dev/null <<'END'
+abi <abi/4.0>,
+include <tunables/global>
+
+profile bwrap /usr/bin/bwrap flags=(unconfined) {
+  userns,
+  include if exists <local/bwrap>
+}
+END
+sudo apparmor_parser --replace /etc/apparmor.d/bwrap";
+
+/// Whether Baton itself runs in a container.
+fn is_contained() -> bool {
+    ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists())
+}
+
 /// What keeps user namespaces from an account without rights, as far as can be told.
-fn allow_namespaces() -> &'static str {
+fn allow_namespaces(switch: impl Fn(&str) -> Option<u64>, is_contained: bool) -> &'static str {
     if switch("kernel/apparmor_restrict_unprivileged_userns") == Some(1) {
-        "AppArmor forbids unprivileged user namespaces here: give bwrap a profile with `userns,` \
-         (see docs/sandbox.md), or run `sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
+        GIVE_PROFILE
     } else if switch("kernel/unprivileged_userns_clone") == Some(0) {
         "run `sysctl kernel.unprivileged_userns_clone=1`"
     } else if switch("user/max_user_namespaces") == Some(0) {
         "run `sysctl user.max_user_namespaces=10000`"
-    } else if ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()) {
-        "the container's seccomp profile forbids user namespaces: start it with Baton's profile or \
-         `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`"
+    } else if is_contained {
+        "Baton is in a container whose profiles forbid user namespaces: start it as compose.yaml does, with \
+         `--security-opt seccomp=docs/seccomp.json --security-opt apparmor=unconfined \
+         --security-opt systempaths=unconfined`"
     } else {
         "see that the kernel allows unprivileged user namespaces"
     }
@@ -144,6 +163,24 @@ mod tests {
         let error =
             judge(&taken("can write /usr\nhas capabilities\ndone\n", ""), explain).unwrap_err();
         assert_eq!(error.to_string(), "sandbox does not hold: can write /usr, has capabilities");
+    }
+
+    #[test]
+    fn what_keeps_namespaces_away_is_told_with_what_to_install() {
+        let apparmor =
+            |name: &str| (name == "kernel/apparmor_restrict_unprivileged_userns").then_some(1);
+        assert!(allow_namespaces(apparmor, false).contains("profile bwrap /usr/bin/bwrap"));
+        let profile = GIVE_PROFILE.split_once(":\n").unwrap().1;
+        assert!(
+            include_str!("../../docs/sandbox.md").contains(profile),
+            "the page has another one"
+        );
+        let inside = allow_namespaces(|_| None, true);
+        assert!(inside.contains("seccomp=docs/seccomp.json"), "{inside}");
+        for option in ["seccomp=docs/seccomp.json", "apparmor=unconfined", "systempaths=unconfined"]
+        {
+            assert!(include_str!("../../compose.yaml").contains(option) && inside.contains(option));
+        }
     }
 
     #[test]

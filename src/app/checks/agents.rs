@@ -10,11 +10,11 @@ use tokio::{net::TcpStream, process::Command, time::timeout};
 
 use super::Check;
 use crate::{
-    agent::{Toolchains, try_layers},
+    agent::{IMAGE_CLAUDE, Toolchains, try_layers},
     app::{installed_claude, parts},
-    config::Config,
+    config::{Config, SandboxChoice},
     provider::ProviderKind,
-    sandbox::{Sandbox, SandboxError},
+    sandbox::{HOME, Sandbox, SandboxError, Spec},
 };
 
 /// How long the program may take to say its version; it starts a whole runtime for that.
@@ -25,10 +25,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Starts one sandbox and looks around in it; where it holds, another one that lays folders over others.
 pub(super) async fn sandbox(config: &Config, data: &Path, tell: &mut (dyn FnMut(Check) + Send)) {
     const NAME: &str = "sandbox";
-    let built = std::env::current_exe()
-        .map_err(anyhow::Error::from)
-        .and_then(|bridge| parts::sandbox(&config.agents, &bridge, data));
-    let sandbox = match built {
+    let sandbox = match built(config, data) {
         Ok(sandbox) => sandbox,
         Err(error) => return tell(Check::fails(NAME, format!("{error:#}"), "see what it says")),
     };
@@ -47,6 +44,10 @@ pub(super) async fn sandbox(config: &Config, data: &Path, tell: &mut (dyn FnMut(
             "no agent is started before this holds: see docs/sandbox.md",
         )),
     }
+}
+
+fn built(config: &Config, data: &Path) -> anyhow::Result<Arc<dyn Sandbox>> {
+    parts::sandbox(&config.agents, &std::env::current_exe()?, data)
 }
 
 /// How workspaces are made: slowly is no mistake.
@@ -79,7 +80,11 @@ pub(super) fn tools(config: &Config) -> Check {
     }
     let shown: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
     let besides = if shown.is_empty() { String::new() } else { format!(", {}", shown.join(", ")) };
-    Check::holds(NAME, format!("sandboxes see /usr{besides}"))
+    let programs = match &config.agents.sandbox {
+        SandboxChoice::Container(containers) => format!("the programs of {}", containers.image),
+        SandboxChoice::Bubblewrap | SandboxChoice::Host => "/usr".to_owned(),
+    };
+    Check::holds(NAME, format!("sandboxes see {programs}{besides}"))
 }
 
 /// Says what set-ups may reach at most; nothing is asked of anybody.
@@ -97,7 +102,7 @@ pub(super) fn egress(config: &Config) -> Check {
 }
 
 /// Looks whether the program that agents are can be started, in the version that was tested.
-pub(super) async fn program(config: &Config) -> Check {
+pub(super) async fn program(config: &Config, data: Option<&Path>) -> Check {
     const NAME: &str = "agent program";
     let agents = &config.agents;
     if agents.provider == ProviderKind::Command.name() {
@@ -116,20 +121,35 @@ pub(super) async fn program(config: &Config) -> Check {
         "run npm ci --omit=dev --ignore-scripts in Baton's folder, or set BATON_CLAUDE to the native \
          claude program of version {wanted}"
     );
-    let Some(path) = agents.claude.clone().or_else(installed_claude) else {
-        return Check::fails(NAME, "claude is not installed", install);
+    let own = agents.claude.clone().or_else(installed_claude);
+    let (place, said) = match (own, &agents.sandbox, data) {
+        (Some(path), _, _) => (path.display().to_string(), said_version(&path).await),
+        (None, SandboxChoice::Container(containers), Some(data)) => {
+            (format!("{IMAGE_CLAUDE} in {}", containers.image), said_inside(config, data).await)
+        }
+        (None, _, _) => return Check::fails(NAME, "claude is not installed", install),
     };
-    match said_version(&path).await {
+    match said {
         Ok(said) if said.split_whitespace().next() == Some(wanted) => {
-            Check::holds(NAME, format!("claude {wanted}, {}", path.display()))
+            Check::holds(NAME, format!("claude {wanted}, {place}"))
         }
         Ok(said) => Check::fails(
             NAME,
-            format!("{} says {said:?}; Baton was tested with {wanted}", path.display()),
+            format!("{place} says {said:?}; Baton was tested with {wanted}"),
             install,
         ),
-        Err(error) => Check::fails(NAME, format!("{}: {error}", path.display()), install),
+        Err(error) => Check::fails(NAME, format!("{place}: {error}"), install),
     }
+}
+
+/// What the program says of itself that an image has.
+async fn said_inside(config: &Config, data: &Path) -> anyhow::Result<String> {
+    let mut spec = Spec::new([IMAGE_CLAUDE, "--version"].map(str::to_owned).to_vec());
+    spec.env = vec![("HOME".to_owned(), HOME.to_owned())];
+    let running = built(config, data)?.start(spec).await?;
+    let taken = timeout(SAY_VERSION, running.finish(4096)).await?;
+    anyhow::ensure!(taken.exit.is_success(), "{}", String::from_utf8_lossy(&taken.stderr).trim());
+    Ok(String::from_utf8_lossy(&taken.stdout).trim().to_owned())
 }
 
 /// What the program says of itself, with an empty environment and a home of its own.

@@ -38,7 +38,7 @@ pub(super) fn of(
     // The kernel would count every process that the account has on the machine: the cgroup counts.
     let limits = ResourceLimits { processes: None, ..spec.limits.clone() };
     let bridge = Bridge { lifeline: Some(LIFELINE.into()), limits, ..Bridge::of(spec) };
-    let arguments = bridge.arguments().into_iter().map(|word| word.into_string());
+    let arguments = bridge.arguments().into_iter().map(std::ffi::OsString::into_string);
     let arguments: Result<Vec<String>, _> = arguments.collect();
     let arguments = arguments.map_err(|_| not_text("an argument"))?;
     let labels =

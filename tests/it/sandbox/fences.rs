@@ -88,7 +88,7 @@ pub async fn nothing_but_its_own_folders_can_be_written(house: &House) -> Vec<St
 pub async fn what_one_leaves_in_scratch_folders_no_other_finds(house: &House) -> Vec<String> {
     let name = format!("baton-left-{}", mark());
     let leave = r#"for folder in /tmp /dev/shm; do echo x > "$folder/$1" || exit 1; done"#;
-    let left = house.run(with(shell(leave), &[name.clone()])).await;
+    let left = house.run(with(shell(leave), std::slice::from_ref(&name))).await;
     assert!(left.exit.is_success(), "{left:?}");
     let find = r#"for folder in /tmp /dev/shm; do
           test -e "$folder/$1" && echo "$folder" && rm "$folder/$1"
@@ -149,7 +149,7 @@ pub async fn processes_of_others_cannot_be_seen(house: &House) {
     let mut other = Command::new("sleep").arg(&mark).spawn().unwrap();
     eventually("it sleeps", || somebody_has(&mark)).await;
     let outside = Command::new("bash").args(["-c", look, "bash", &mark]).output().unwrap();
-    let seen = house.lines(with(shell(look), &[mark.clone()])).await;
+    let seen = house.lines(with(shell(look), std::slice::from_ref(&mark))).await;
     other.kill().unwrap();
     other.wait().unwrap();
     assert_eq!(text(&outside.stdout), format!("sleep {mark}"), "the look is broken");

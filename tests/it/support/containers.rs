@@ -157,7 +157,7 @@ fn on_path(program: &str) -> Option<PathBuf> {
 fn files() -> BTreeSet<PathBuf> {
     let programs: Vec<PathBuf> = PROGRAMS.iter().filter_map(|name| on_path(name)).collect();
     let mut found: BTreeSet<PathBuf> =
-        ["/bin/sh", "/etc", "/tmp", "/home"].map(PathBuf::from).into();
+        ["/bin/bash", "/bin/sh", "/etc", "/tmp", "/home"].map(PathBuf::from).into();
     let output = Command::new("ldd").args(&programs).arg(env!("CARGO_BIN_EXE_baton")).output();
     let listed = output.map(|output| output.stdout).unwrap_or_default();
     let listed = String::from_utf8_lossy(&listed);
