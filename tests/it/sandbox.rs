@@ -19,7 +19,7 @@ pub mod house;
 mod limits;
 mod streams;
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Instant};
 
 use baton::sandbox::Kind;
 use house::House;
@@ -83,11 +83,12 @@ async fn conform(house: House) {
         let (house, places) = (Arc::clone(&house), Arc::clone(&places));
         running.spawn(async move {
             let _place = places.acquire_owned().await.unwrap();
+            let begun = Instant::now();
             let work = tokio::spawn(async move { case.run(&house).await });
             // What panicked has said why by now.
-            work.await
-                .unwrap_or_else(|_| Err("see its panic".to_owned()))
-                .map_err(|why| (name, why))
+            let ended = work.await.unwrap_or_else(|_| Err("see its panic".to_owned()));
+            println!("{kind}: {name}, {:?}", begun.elapsed());
+            ended.map_err(|why| (name, why))
         });
     }
     let failed: Vec<_> = running.join_all().await.into_iter().filter_map(Result::err).collect();

@@ -101,7 +101,7 @@ async fn containers_of_a_dead_baton_are_found_by_their_labels_and_those_of_a_liv
             [format!("baton.installation={installation}"), format!("baton.process={process}")];
         let [installation, process] = &labels;
         let run = ["run", "--detach", "--network", "none", "--name", name, "--label", installation];
-        let rest = ["--label", process, IMAGE, "sleep", "1000"];
+        let rest = ["--label", process, "--stop-signal", "KILL", IMAGE, "sleep", "1000"];
         podman.call(&[&run[..], &rest[..]].concat()).unwrap();
     }
     assert_eq!(house.sandbox.clear().await.unwrap(), 1);

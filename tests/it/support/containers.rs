@@ -158,7 +158,9 @@ fn files() -> BTreeSet<PathBuf> {
     let programs: Vec<PathBuf> = PROGRAMS.iter().filter_map(|name| on_path(name)).collect();
     let mut found: BTreeSet<PathBuf> =
         ["/bin/bash", "/bin/sh", "/etc", "/tmp", "/home"].map(PathBuf::from).into();
-    let output = Command::new("ldd").args(&programs).arg(env!("CARGO_BIN_EXE_baton")).output();
+    let mut ldd = Command::new("ldd");
+    ldd.args(&programs).arg(env!("CARGO_BIN_EXE_baton")).args(baton::app::installed_claude());
+    let output = ldd.output();
     let listed = output.map(|output| output.stdout).unwrap_or_default();
     let listed = String::from_utf8_lossy(&listed);
     let words =
