@@ -30,7 +30,7 @@ use rustix::process::{
     kill_process_group, set_child_subreaper, set_dumpable_behavior, setrlimit, wait,
 };
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, UnixStream},
     signal::unix::{SignalKind, signal},
 };
@@ -376,12 +376,22 @@ async fn carry(listener: TcpListener, socket: PathBuf) {
         tokio::spawn(async move {
             match connect(&socket).await {
                 Ok(mut inward) => {
-                    let _ = tokio::io::copy_bidirectional(&mut outward, &mut inward).await;
+                    let (from, to) = outward.split();
+                    let (back, there) = inward.split();
+                    tokio::join!(pass(from, there), pass(back, to));
                 }
                 Err(error) => eprintln!("baton bridge: reach {}: {error}", socket.display()),
             }
         });
     }
+}
+
+/// Carries one direction to its end. What the other side takes no more is read and thrown away: a server that
+/// refuses a request before it has read it all shall be heard, and not reset.
+async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+    let _ = tokio::io::copy(&mut from, &mut to).await;
+    let _ = to.shutdown().await;
+    let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
 }
 
 async fn connect(socket: &Path) -> io::Result<UnixStream> {

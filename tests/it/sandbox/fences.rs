@@ -144,7 +144,7 @@ pub async fn nothing_is_privileged_and_nothing_can_become_so(house: &House) -> V
 /// On the bare machine this holds too, where a PID namespace can be had; so the look is tried outside first.
 pub async fn processes_of_others_cannot_be_seen(house: &House) {
     let look =
-        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o \"sleep $1 \" | head -n 1";
+        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o \"[s]leep $1 \" | head -n 1";
     let mark = mark();
     let mut other = Command::new("sleep").arg(&mark).spawn().unwrap();
     eventually("it sleeps", || somebody_has(&mark)).await;
