@@ -49,7 +49,7 @@ const MANNERS: &[(&str, Manner)] = cases![
     endings::the_bridge_is_closed_to_its_command,
     endings::the_time_to_start_is_told,
     crate::gateway::within::only_model_calls_pass_from_within,
-    fences::the_gateway_is_reached_through_its_socket_by_many_at_once,
+    fences::the_gateway_and_the_exit_are_reached_through_their_sockets_by_many_at_once,
     fences::processes_of_others_cannot_be_seen,
     limits::a_process_that_takes_too_much_memory_time_or_disk_is_stopped,
 ];

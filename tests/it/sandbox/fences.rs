@@ -156,7 +156,9 @@ pub async fn processes_of_others_cannot_be_seen(house: &House) {
     assert_eq!(seen, [""; 0]);
 }
 
-pub async fn the_gateway_is_reached_through_its_socket_by_many_at_once(house: &House) {
+pub async fn the_gateway_and_the_exit_are_reached_through_their_sockets_by_many_at_once(
+    house: &House,
+) {
     let socket = house.folder.path().join("gateway.sock");
     let listener = tokio::net::UnixListener::bind(&socket).unwrap();
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
@@ -170,15 +172,20 @@ pub async fn the_gateway_is_reached_through_its_socket_by_many_at_once(house: &H
             });
         }
     });
-    let port = match house.kind() {
-        Kind::Bubblewrap | Kind::Container => 8088,
+    let [port, egress] = [8088, 8089].map(|port| match house.kind() {
+        Kind::Bubblewrap | Kind::Container => port,
         // The machine's own: one that is free just now.
         Kind::Host => {
             std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
         }
+    });
+    let (gateway, exit) = (ask(port), ask(egress));
+    let script = format!("for n in 1 2 3 4; do ({gateway}) & done; wait; {exit}");
+    let spec = Spec {
+        gateway: Some(Gateway { socket: socket.clone(), port }),
+        egress: Some(Gateway { socket, port: egress }),
+        ..shell(&script)
     };
-    let script = format!("for n in 1 2 3 4 5; do ({}) & done; wait", ask(port));
-    let spec = Spec { gateway: Some(Gateway { socket, port }), ..shell(&script) };
     let taken = house.run(spec).await;
     assert_eq!(text(&taken.stdout), "pong\npong\npong\npong\npong", "{taken:?}");
     server.abort();

@@ -1,5 +1,7 @@
 //! A Podman of the test's own: its daemon, its storage and its one image, gone with it.
 //!
+//! What a test left behind that was killed, the next one takes away.
+//!
 //! The image is made of this machine's own programs and their libraries, so that nothing is fetched.
 
 use std::{
@@ -48,7 +50,9 @@ impl Podman {
     }
 
     fn try_start() -> Result<Self, String> {
-        let folder = tempfile::Builder::new().prefix("baton-podman-").tempdir().unwrap();
+        clear_the_dead();
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
         fs::write(folder.path().join("containers.conf"), settings(folder.path())).unwrap();
         let socket = folder.path().join("podman.sock");
@@ -117,13 +121,35 @@ impl Podman {
 
 impl Drop for Podman {
     fn drop(&mut self) {
-        let _ = self.call(&["rm", "--all", "--force", "--time", "0"]);
-        let _ = self.call(&["rmi", "--all", "--force"]);
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
-        // The storage is a mount of its own while it is used.
-        let storage = self.folder.path().join("root/overlay");
-        let _ = Command::new("umount").arg("--lazy").arg(storage).stderr(Stdio::null()).status();
+        clear(self.folder.path());
+    }
+}
+
+/// The folders of tests; their process follows.
+const PREFIX: &str = "baton-podman-";
+
+/// Ends what runs in a folder's storage, and lets go of it.
+fn clear(folder: &Path) {
+    for arguments in [&["rm", "--all", "--force", "--time", "0"][..], &["rmi", "--all", "--force"]]
+    {
+        let _ = podman(folder).args(arguments).output();
+    }
+    // The storage is a mount of its own while it is used.
+    let storage = folder.join("root/overlay");
+    let _ = Command::new("umount").arg("--lazy").arg(storage).stderr(Stdio::null()).status();
+}
+
+/// Takes away the folders of tests that are no more.
+fn clear_the_dead() {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            clear(&entry.path());
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
