@@ -107,6 +107,7 @@ fn name(source: &mut Source) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Containers, SandboxChoice};
 
     fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -161,6 +162,32 @@ mod tests {
             let error = Config::read(complete(), Some(&file)).map(drop).unwrap_err().to_string();
             assert!(error.contains("egress in [limits]"), "{wrong}: {error}");
             assert!(error.contains("tools in [sandbox]"), "{error}");
+        }
+    }
+
+    #[test]
+    fn containers_are_chosen_with_their_image_and_socket_and_the_bare_machine_never() {
+        let chosen =
+            |file: &str| Config::read(complete(), Some(file)).map(|read| read.agents.sandbox);
+        assert_eq!(chosen(""), Ok(SandboxChoice::Bubblewrap));
+        let containers = |image: &str, socket: &str, cpus| {
+            Ok(SandboxChoice::Container(Containers {
+                image: image.to_owned(),
+                socket: socket.into(),
+                cpus,
+            }))
+        };
+        let bare = containers("baton-agent", "/var/run/docker.sock", None);
+        assert_eq!(chosen("[sandbox]\nkind = \"container\"\n"), bare);
+        let file = "[sandbox]\nkind = \"container\"\nimage = \"i\"\nsocket = \"/s\"\ncpus = 1.5\n";
+        assert_eq!(chosen(file), containers("i", "/s", Some(1.5)));
+        for (wrong, name) in [
+            ("kind = \"host\"", "kind in [sandbox]"),
+            ("socket = \"tcp:1\"", "socket in [sandbox]"),
+            ("cpus = -1.0", "cpus in [sandbox]"),
+        ] {
+            let refused = chosen(&format!("[sandbox]\n{wrong}\n")).unwrap_err().to_string();
+            assert!(refused.contains(name), "{wrong}: {refused}");
         }
     }
 

@@ -107,11 +107,20 @@ pub(super) async fn program(config: &Config, data: Option<&Path>) -> Check {
     let agents = &config.agents;
     if agents.provider == ProviderKind::Command.name() {
         let name = agents.command.first().cloned().unwrap_or_default();
-        return match found(&name) {
-            Some(path) => Check::holds(NAME, format!("command: {}", path.display())),
+        let (place, path) = match (&agents.sandbox, data) {
+            (SandboxChoice::Container(containers), Some(data)) => {
+                let find = ["/bin/sh", "-c", "command -v -- \"$1\"", "sh", &name];
+                (format!("in {}", containers.image), said_inside(config, data, &find).await.ok())
+            }
+            (_, _) => {
+                ("on this machine".to_owned(), found(&name).map(|path| path.display().to_string()))
+            }
+        };
+        return match path {
+            Some(path) => Check::holds(NAME, format!("command: {path}")),
             None => Check::fails(
                 NAME,
-                format!("{name} is not on this machine"),
+                format!("{name} is not {place}"),
                 "install it, or name another program with command in [agents]",
             ),
         };
@@ -124,9 +133,10 @@ pub(super) async fn program(config: &Config, data: Option<&Path>) -> Check {
     let own = agents.claude.clone().or_else(installed_claude);
     let (place, said) = match (own, &agents.sandbox, data) {
         (Some(path), _, _) => (path.display().to_string(), said_version(&path).await),
-        (None, SandboxChoice::Container(containers), Some(data)) => {
-            (format!("{IMAGE_CLAUDE} in {}", containers.image), said_inside(config, data).await)
-        }
+        (None, SandboxChoice::Container(containers), Some(data)) => (
+            format!("{IMAGE_CLAUDE} in {}", containers.image),
+            said_inside(config, data, &[IMAGE_CLAUDE, "--version"]).await,
+        ),
         (None, _, _) => return Check::fails(NAME, "claude is not installed", install),
     };
     match said {
@@ -142,10 +152,11 @@ pub(super) async fn program(config: &Config, data: Option<&Path>) -> Check {
     }
 }
 
-/// What the program says of itself that an image has.
-async fn said_inside(config: &Config, data: &Path) -> anyhow::Result<String> {
-    let mut spec = Spec::new([IMAGE_CLAUDE, "--version"].map(str::to_owned).to_vec());
-    spec.env = vec![("HOME".to_owned(), HOME.to_owned())];
+/// What a command says inside.
+async fn said_inside(config: &Config, data: &Path, argv: &[&str]) -> anyhow::Result<String> {
+    let mut spec = Spec::new(argv.iter().map(ToString::to_string).collect());
+    let variables = [("HOME", HOME), ("PATH", "/usr/local/bin:/usr/bin:/bin")];
+    spec.env = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let running = built(config, data)?.start(spec).await?;
     let taken = timeout(SAY_VERSION, running.finish(4096)).await?;
     anyhow::ensure!(taken.exit.is_success(), "{}", String::from_utf8_lossy(&taken.stderr).trim());
