@@ -1,17 +1,12 @@
 //! A started command: its streams, its end, and the ways to stop it.
 
-use std::{
-    os::fd::OwnedFd,
-    sync::{Arc, OnceLock},
-};
+use std::sync::Arc;
 
-use rustix::process::{Pid, Signal, kill_process, pidfd_send_signal};
+use rustix::process::Signal;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     sync::watch,
 };
-
-use super::proc;
 
 /// What the command reads.
 pub type Input = Box<dyn AsyncWrite + Send + Sync + Unpin>;
@@ -62,10 +57,10 @@ pub struct Taken {
 impl Running {
     pub(super) fn new(
         streams: (Input, Output, Output),
-        control: Arc<Control>,
+        control: Arc<dyn Control>,
+        reference: String,
         exit: watch::Receiver<Option<Exit>>,
     ) -> Self {
-        let reference = proc::reference(control.outer);
         let (stdin, stdout, stderr) = streams;
         Self {
             stdin: Some(stdin),
@@ -77,7 +72,8 @@ impl Running {
         }
     }
 
-    /// Names the process on this machine, for the agent's row; see [`is_alive`](super::is_alive).
+    /// Names what was started, for the agent's row: a process of this machine, of which
+    /// [`is_alive`](super::is_alive) tells whether it still runs, or a container.
     #[must_use]
     pub fn reference(&self) -> &str {
         &self.reference
@@ -129,17 +125,15 @@ async fn drain(stream: Option<Output>, limit: u64) -> Vec<u8> {
 /// Stops a command; cheap to clone. Does nothing once the command has ended.
 #[derive(Clone)]
 pub struct Stopper {
-    control: Arc<Control>,
+    control: Arc<dyn Control>,
     exit: watch::Receiver<Option<Exit>>,
 }
 
 impl Stopper {
     /// Sends the command's process group SIGINT, as a terminal would on Ctrl-C.
     pub fn interrupt(&self) {
-        if self.exit.borrow().is_none()
-            && let Some(bridge) = proc::descendant(self.control.outer, self.control.generations)
-        {
-            let _ = kill_process(bridge, Signal::INT);
+        if self.exit.borrow().is_none() {
+            self.control.interrupt();
         }
     }
 
@@ -151,28 +145,10 @@ impl Stopper {
     }
 }
 
-/// What is known about the processes of one sandbox, seen from outside.
-pub(super) struct Control {
-    /// The process that Baton started.
-    pub outer: Pid,
-    pub outer_handle: OwnedFd,
-    /// The first process of the PID namespace, once it was seen; its death takes all others along.
-    pub first: OnceLock<OwnedFd>,
-    /// How many generations below `outer` the bridge is.
-    pub generations: u8,
-}
-
-impl Control {
-    /// Kills the outer process and all that is below it.
-    ///
-    /// In a namespace those would follow by themselves, save in the moment before its first process
-    /// has asked for a parent-death signal. Errors mean that a process is gone.
-    pub(super) fn kill(&self) {
-        let below = proc::descendants(self.outer);
-        let below: Vec<_> = below.into_iter().filter_map(proc::handle).collect();
-        let _ = pidfd_send_signal(&self.outer_handle, Signal::KILL);
-        for process in below.iter().chain(self.first.get()) {
-            let _ = pidfd_send_signal(process, Signal::KILL);
-        }
-    }
+/// How one kind of sandbox reaches what it has started. Both are asked at most while that runs.
+pub(super) trait Control: Send + Sync {
+    /// Sends the command's process group SIGINT.
+    fn interrupt(&self);
+    /// Kills the command and all that it started.
+    fn kill(&self);
 }

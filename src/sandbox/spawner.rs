@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use tokio::{
     io::{AsyncWriteExt, Interest, unix::AsyncFd},
     process::{ChildStderr, ChildStdin, ChildStdout},
@@ -43,7 +43,7 @@ pub(super) async fn spawn(
     spawner()?.send(Order { command, reply }).map_err(|_| gone(()))?;
     let mut guard = started.await.map_err(|_| gone(()))??;
     let outer = Pid::from_child(&guard.0);
-    let control = Arc::new(Control {
+    let processes = Arc::new(Processes {
         outer,
         outer_handle: pidfd_open(outer, PidfdFlags::empty())?,
         first: OnceLock::new(),
@@ -51,14 +51,47 @@ pub(super) async fn spawn(
     });
     let streams = streams(&mut guard.0)?;
     let (exit_sender, exit) = watch::channel(None);
-    let mut running = Running::new(streams, Arc::clone(&control), exit);
-    let ended = followed(&control.outer_handle)?;
-    tokio::spawn(watch(guard, control, ended, exit_sender));
+    let control: Arc<dyn Control> = processes.clone();
+    let mut running = Running::new(streams, control, proc::reference(outer), exit);
+    let ended = followed(&processes.outer_handle)?;
+    tokio::spawn(watch(guard, processes, ended, exit_sender));
     if let Some(stdin) = &mut running.stdin {
         // A sandbox that fails at once closes its input: its complaint and exit say why, not this.
         let _ = stdin.write_all(&header).await;
     }
     Ok(running)
+}
+
+/// What is known about the processes of one sandbox, seen from outside.
+struct Processes {
+    /// The process that Baton started.
+    outer: Pid,
+    outer_handle: OwnedFd,
+    /// The first process of the PID namespace, once it was seen; its death takes all others along.
+    first: OnceLock<OwnedFd>,
+    /// How many generations below `outer` the bridge is.
+    generations: u8,
+}
+
+impl Control for Processes {
+    fn interrupt(&self) {
+        if let Some(bridge) = proc::descendant(self.outer, self.generations) {
+            let _ = kill_process(bridge, Signal::INT);
+        }
+    }
+
+    /// Kills the outer process and all that is below it.
+    ///
+    /// In a namespace those would follow by themselves, save in the moment before its first process
+    /// has asked for a parent-death signal. Errors mean that a process is gone.
+    fn kill(&self) {
+        let below = proc::descendants(self.outer);
+        let below: Vec<_> = below.into_iter().filter_map(proc::handle).collect();
+        let _ = pidfd_send_signal(&self.outer_handle, Signal::KILL);
+        for process in below.iter().chain(self.first.get()) {
+            let _ = pidfd_send_signal(process, Signal::KILL);
+        }
+    }
 }
 
 /// One command to start, and where to say how it went.
@@ -107,17 +140,17 @@ fn streams(child: &mut Child) -> io::Result<(Input, Output, Output)> {
 /// Follows one sandbox to its end, reaps it, and says how it ended.
 async fn watch(
     mut guard: Guard,
-    control: Arc<Control>,
+    processes: Arc<Processes>,
     ended: AsyncFd<OwnedFd>,
     exit: watch::Sender<Option<Exit>>,
 ) {
     let status = tokio::select! {
         biased;
         status = reap(&mut guard, &ended) => status,
-        () = find_first(&control) => reap(&mut guard, &ended).await,
+        () = find_first(&processes) => reap(&mut guard, &ended).await,
     };
-    control.kill();
-    if let Some(first) = control.first.get() {
+    processes.kill();
+    if let Some(first) = processes.first.get() {
         wait_gone(first).await;
     }
     let _ = exit.send(Some(status.map_or(Exit::Signal(Signal::KILL.as_raw()), exit_of)));
@@ -135,13 +168,13 @@ async fn reap(guard: &mut Guard, ended: &AsyncFd<OwnedFd>) -> io::Result<ExitSta
 }
 
 /// Looks for the namespace's first process until it is there; ends at once without a namespace.
-async fn find_first(control: &Control) {
-    if control.generations == 0 {
+async fn find_first(processes: &Processes) {
+    if processes.generations == 0 {
         return;
     }
     loop {
-        if let Some(first) = proc::descendant(control.outer, 1).and_then(proc::handle) {
-            let _ = control.first.set(first);
+        if let Some(first) = proc::descendant(processes.outer, 1).and_then(proc::handle) {
+            let _ = processes.first.set(first);
             return;
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
