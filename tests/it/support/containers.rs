@@ -155,6 +155,8 @@ fn clear_the_dead() {
 
 fn podman(folder: &Path) -> Command {
     let mut command = Command::new("podman");
+    // Its monitor leaves a file where it stands when a container runs out of memory.
+    command.current_dir(folder);
     command.env("CONTAINERS_CONF", folder.join("containers.conf"));
     for (flag, name) in [("--root", "root"), ("--runroot", "run")] {
         command.arg(flag).arg(folder.join(name));
