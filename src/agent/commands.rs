@@ -67,6 +67,7 @@ impl Runtime {
             let mut spec = command_spec(errand, command, &mounts, &workspace.tree, &fitting);
             spec.overlays = overlays(&workspace);
             spec.name = errand.key.as_str().to_owned();
+            spec.image.clone_from(&fitting.image);
             match self.one(spec, command, errand.limit, &mut wires).await {
                 Ok(result) => {
                     let passed = result.exit == Some(0);

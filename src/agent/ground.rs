@@ -26,6 +26,10 @@ pub struct Ground {
     pub tip: Sha,
     /// Its ecosystems.
     pub presets: Vec<Preset>,
+    /// The image to work in, where it is not the sandbox's own.
+    pub image: Option<String>,
+    /// An image that a devcontainer names, and that this server does not allow.
+    pub other_image: Option<String>,
     /// The commands of a set-up, those of the presets first.
     pub commands: Vec<String>,
     /// Folders inside the tree that belong to the layer.
@@ -48,8 +52,19 @@ impl Ground {
     }
 }
 
+/// Where a devcontainer may be described: <https://containers.dev/implementors/spec/#devcontainerjson>.
+const DEVCONTAINERS: [&str; 2] = [".devcontainer/devcontainer.json", ".devcontainer.json"];
+
+/// The image that a devcontainer names; none where it is built or composed, or cannot be read.
+fn image_of(text: &str) -> Option<String> {
+    let options = jsonc_parser::ParseOptions::default();
+    let value: serde_json::Value = jsonc_parser::parse_to_serde_value(text, &options).ok()?;
+    value["image"].as_str().map(str::to_owned)
+}
+
 /// What was read of the default branch.
 struct Seen {
+    devcontainer: Option<String>,
     presets: Vec<Preset>,
     wanted: Vec<(Preset, String, String)>,
     locks: Vec<(String, String)>,
@@ -87,7 +102,8 @@ impl Runtime {
                 presets.iter().flat_map(|preset| preset.locks()).copied().collect();
             names.push(".tool-versions");
             let locks = mirror.files_named(&at, &names)?;
-            Ok(Seen { presets, wanted, locks })
+            let devcontainer = DEVCONTAINERS.iter().find_map(|name| image_of(&read(name)?));
+            Ok(Seen { devcontainer, presets, wanted, locks })
         });
         let seen = reading.await?;
         Ok(self.put_together(tip, build, ceiling, seen))
@@ -100,7 +116,8 @@ impl Runtime {
         ceiling: &[EgressRule],
         seen: Seen,
     ) -> Ground {
-        let Seen { presets, wanted, locks } = seen;
+        let Seen { devcontainer, presets, wanted, locks } = seen;
+        let (image, other_image) = self.image(build, devcontainer);
         let prepare = presets.iter().filter_map(|preset| preset.prepare()).map(str::to_owned);
         let commands: Vec<String> = if build.setup.is_empty() {
             Vec::new()
@@ -122,7 +139,7 @@ impl Runtime {
             hash.update(text.as_bytes());
         };
         add(FORMAT);
-        add(self.sandbox.image().unwrap_or_default());
+        add(image.as_deref().or(self.sandbox.image()).unwrap_or_default());
         for list in [&commands, &kept] {
             add(&list.len().to_string());
             list.iter().for_each(|text| add(text));
@@ -137,6 +154,8 @@ impl Runtime {
         }
         Ground {
             tip: tip.clone(),
+            image,
+            other_image,
             presets,
             commands,
             kept,
@@ -147,6 +166,27 @@ impl Runtime {
         }
     }
 
+    /// The image that a repository works in, and one that its devcontainer names in vain. What policy
+    /// names is asked for; what a devcontainer names was not written for Baton, and is taken where it can
+    /// be had.
+    fn image(
+        &self,
+        build: &BuildPolicy,
+        devcontainer: Option<String>,
+    ) -> (Option<String>, Option<String>) {
+        if build.image.is_some() || self.sandbox.image().is_none() {
+            return (build.image.clone(), None);
+        }
+        match devcontainer {
+            Some(image) if self.allows(&image) => (Some(image), None),
+            other => (None, other),
+        }
+    }
+
+    fn allows(&self, image: &str) -> bool {
+        self.sandbox.image() == Some(image) || self.programs.images.iter().any(|it| it == image)
+    }
+
     /// What stands in the way of a set-up on this server, with what its operator can do.
     #[must_use]
     pub fn missing_for(&self, ground: &Ground) -> Option<String> {
@@ -155,6 +195,21 @@ impl Runtime {
                 "a set-up needs the sandbox: on the bare machine nothing keeps it from the network"
                     .to_owned(),
             );
+        }
+        if let Some(image) = &ground.image {
+            if self.sandbox.image().is_none() {
+                return Some(format!(
+                    "`environment.image` names {image}, and this server runs agents in {}: its operator \
+                     sets `kind = \"container\"` under `[sandbox]` in baton.toml",
+                    self.sandbox.kind()
+                ));
+            }
+            if !self.allows(image) {
+                return Some(format!(
+                    "this server does not allow the image {image}: its operator builds or loads it, and \
+                     adds it to `images` under `[sandbox]` in baton.toml"
+                ));
+            }
         }
         if self.sandbox.image().is_some() {
             // What an image holds only a start in it shows.
@@ -176,8 +231,14 @@ impl Runtime {
     /// version may well do, so this is a note and no refusal.
     pub async fn notes_on(&self, ground: &Ground) -> Vec<String> {
         let mut notes = Vec::new();
+        if let Some(image) = &ground.other_image {
+            notes.push(format!(
+                "the devcontainer names the image {image}, which is not among `images` under `[sandbox]` \
+                 of this server: its own is used"
+            ));
+        }
         for (preset, version, file) in &ground.wanted {
-            let Some(here) = self.version_of(preset.program()).await else { continue };
+            let Some(here) = self.version_of(preset.program(), ground).await else { continue };
             if !fits(version, &here) {
                 notes.push(format!("{file} names {} {version}, and here is {here}", preset.name()));
             }
@@ -186,8 +247,9 @@ impl Runtime {
     }
 
     /// What a program says of itself, in a sandbox.
-    async fn version_of(&self, program: &str) -> Option<String> {
+    async fn version_of(&self, program: &str, ground: &Ground) -> Option<String> {
         let mut spec = Spec::new(vec![program.to_owned(), "--version".to_owned()]);
+        spec.image.clone_from(&ground.image);
         spec.env = vec![
             ("PATH".to_owned(), self.tools.search_path(&[])),
             ("HOME".to_owned(), HOME.to_owned()),
@@ -229,6 +291,15 @@ mod tests {
             ("lts/*", "v20.20.2", true),
         ] {
             assert_eq!(fits(named, said), right, "{named} and {said}");
+        }
+    }
+
+    #[test]
+    fn a_devcontainers_image_is_read_past_its_comments() {
+        let text = "{\n  // what we build in\n  \"image\": \"node:22\", /* for now */\n}";
+        assert_eq!(image_of(text).as_deref(), Some("node:22"));
+        for other in [r#"{"build": {"dockerfile": "Dockerfile"}}"#, "{", r#"{"image": 7}"#, ""] {
+            assert_eq!(image_of(other), None, "{other}");
         }
     }
 }

@@ -140,6 +140,7 @@ impl<'a> Processes<'a> {
         let mut spec = Spec::new(argv);
         spec.name = format!("agent-{}", self.assignment.agent);
         spec.env = command.environment.iter().chain(&self.fitting.env).cloned().collect();
+        spec.image.clone_from(&self.fitting.image);
         spec.egress = self.fitting.egress.clone();
         spec.workdir = self.workspace.tree.clone();
         spec.mounts = mounts;

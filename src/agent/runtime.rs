@@ -49,6 +49,8 @@ pub struct Programs {
     pub command: Vec<String>,
     /// What else of the machine agents and commands may use.
     pub tools: Toolchains,
+    /// The images that a repository may choose besides the sandbox's own.
+    pub images: Vec<String>,
 }
 
 /// Where the `claude` program is inside.

@@ -51,6 +51,7 @@ pub(super) struct Fitting {
     pub mounts: Vec<Mount>,
     pub env: Vec<(String, String)>,
     pub search_path: String,
+    pub image: Option<String>,
     pub egress: Option<Gateway>,
     /// Open as long as the run lasts.
     pub exit: Option<Exit>,
@@ -73,6 +74,7 @@ impl Runtime {
             ..Fitting::default()
         };
         let Some(supplies) = supplies else { return Ok(fitting) };
+        fitting.image.clone_from(&supplies.ground.image);
         let presets = &supplies.ground.presets;
         let before: Vec<&str> = presets.iter().filter_map(|preset| preset.search_path()).collect();
         fitting.search_path = self.tools.search_path(&before);

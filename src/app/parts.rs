@@ -223,6 +223,10 @@ pub(super) fn runtime(
         codex: codex.map(|path| reachable_package(&path, data)).transpose()?,
         command: agents.command.clone(),
         tools,
+        images: match &agents.sandbox {
+            SandboxChoice::Container(containers) => containers.images.clone(),
+            SandboxChoice::Bubblewrap | SandboxChoice::Host => Vec::new(),
+        },
     };
     Ok(Runtime::new(
         sandbox,

@@ -174,6 +174,7 @@ mod tests {
             Ok(SandboxChoice::Container(Containers {
                 image: image.to_owned(),
                 socket: socket.into(),
+                images: Vec::new(),
                 cpus,
             }))
         };

@@ -20,6 +20,8 @@ pub struct Containers {
     pub socket: PathBuf,
     /// The image. It is never fetched.
     pub image: String,
+    /// Images that a repository may choose instead. They are never fetched either.
+    pub images: Vec<String>,
     /// How many processors one container may use.
     pub cpus: Option<f64>,
 }
@@ -29,6 +31,7 @@ pub struct Containers {
 struct File {
     kind: Option<String>,
     image: Option<String>,
+    images: Option<Vec<String>>,
     socket: Option<PathBuf>,
     cpus: Option<f64>,
     tools: Option<Vec<String>>,
@@ -54,6 +57,7 @@ fn choice(source: &mut Source, file: File) -> SandboxChoice {
     let containers = Containers {
         socket: file.socket.unwrap_or_else(|| "/var/run/docker.sock".into()),
         image: file.image.unwrap_or_else(|| "baton-agent".to_owned()),
+        images: file.images.unwrap_or_default(),
         cpus: file.cpus,
     };
     if !Path::is_absolute(&containers.socket) {

@@ -92,6 +92,9 @@ pub struct BuildPolicy {
     pub setup: Vec<String>,
     /// Whether `environment` was written at all.
     pub named: bool,
+    /// The container image to work in, where the server has containers and allows it.
+    #[serde(default)]
+    pub image: Option<String>,
     /// The ecosystems; by the files of the default branch where none are named.
     pub presets: Option<Vec<Preset>>,
     /// Hosts besides those of the presets.

@@ -196,6 +196,10 @@ impl Sandbox for Bubblewrap {
     fn start(&self, spec: Spec) -> BoxFuture<'_, Result<Running, SandboxError>> {
         Box::pin(async move {
             spec.check()?;
+            if let Some(image) = &spec.image {
+                let what = format!("bubblewrap shows the machine's programs, and no image {image}");
+                return Err(SandboxError::InvalidSpec(what));
+            }
             let running = spawner::spawn(self.command(&spec), 2, &spec.env).await;
             running.map_err(self_test::explain_start)
         })

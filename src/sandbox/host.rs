@@ -92,6 +92,10 @@ impl Sandbox for Host {
                 let what = format!("{path} cannot be somewhere else on the bare machine");
                 return Err(SandboxError::InvalidSpec(what));
             }
+            if let Some(image) = &spec.image {
+                let what = format!("the bare machine has no image {image}");
+                return Err(SandboxError::InvalidSpec(what));
+            }
             if !spec.overlays.is_empty() {
                 let what = "the bare machine lays no folder over another".to_owned();
                 return Err(SandboxError::InvalidSpec(what));

@@ -14,6 +14,8 @@ pub struct Spec {
     pub name: String,
     /// Program and arguments; the program is looked up in the `PATH` of `env`.
     pub argv: Vec<String>,
+    /// The image whose programs it sees; none for that of the sandbox. Only containers have any.
+    pub image: Option<String>,
     /// The whole environment. Names hold no `=`; neither part holds a NUL byte.
     pub env: Vec<(String, String)>,
     /// Where it starts: an absolute path as seen inside.
@@ -41,6 +43,7 @@ impl Spec {
         Self {
             name: String::new(),
             argv,
+            image: None,
             env: Vec::new(),
             workdir: PathBuf::from("/tmp"),
             mounts: Vec::new(),

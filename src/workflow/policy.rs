@@ -115,10 +115,11 @@ fn filled(file: File) -> Policy {
 
 fn build(setup: Vec<String>, environment: Option<Build>) -> BuildPolicy {
     let named = environment.is_some();
-    let Build { presets, hosts, keep, agents } = environment.unwrap_or_default();
+    let Build { image, presets, hosts, keep, agents } = environment.unwrap_or_default();
     BuildPolicy {
         setup,
         named,
+        image: image.map(|image| image.0),
         presets: presets.map(|list| list.0.into_iter().map(|preset| preset.0).collect()),
         hosts: hosts.unwrap_or_default().0.into_iter().map(|host| host.0).collect(),
         keep: keep.unwrap_or_default().0.into_iter().map(|folder| folder.0).collect(),

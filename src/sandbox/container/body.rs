@@ -46,7 +46,7 @@ pub(super) fn of(
     Ok(ContainerCreateBody {
         hostname: Some("baton".to_owned()),
         user: Some(format!("{}:{}", account.uid, account.gid)),
-        image: Some(settings.image.clone()),
+        image: Some(spec.image.as_ref().unwrap_or(&settings.image).clone()),
         entrypoint: Some(vec![BRIDGE.to_owned()]),
         cmd: Some(arguments),
         working_dir: Some(text(&spec.workdir)?),

@@ -123,7 +123,7 @@ impl Sandbox for Container {
             let header = environment_header(&spec.env)?;
             let lines = self.settings.state.join(LINES);
             let beginning = Beginning { docker: daemon.docker.clone(), header, lines };
-            let image = self.settings.image.clone();
+            let image = spec.image.as_ref().unwrap_or(&self.settings.image).clone();
             // In a task of its own, so that nothing is forgotten half-way when nobody waits any more.
             let begun = tokio::spawn(beginning.begin(body));
             let begun = begun.await.map_err(io::Error::other)?;

@@ -63,6 +63,7 @@ pub(super) struct Review {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Build {
+    pub image: Option<Image>,
     pub presets: Option<List<PresetName>>,
     pub hosts: Option<List<Host>>,
     pub keep: Option<List<Folder>>,
@@ -219,6 +220,15 @@ judged! {
         "offline" => Ok(false),
         "fetch" => Ok(true),
         _ => Err(format!("`agents` is `offline` or `fetch`, not {text:?}")),
+    };
+    /// A container image, as Docker names it.
+    Image(String), "an image, as `node:22` or `ghcr.io/acme/build:3`", |text| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        match begins && text.len() <= 255 && text.chars().all(plain) {
+            true => Ok(text.to_owned()),
+            false => Err(format!("`image` is a name such as `node:22`, not {text:?}")),
+        }
     };
     /// The name of a deployment environment.
     EnvironmentName(Environment), "an environment's name", |text| {

@@ -15,6 +15,7 @@ approve: none
 merge: person
 setup: [npm ci, cargo fetch]
 environment:
+  image: node:22
   presets: [node, rust]
   hosts: [Artifacts.example.com, \"registry.example.com:8443\"]
   keep: packages/web/node_modules
@@ -91,6 +92,7 @@ fn every_key_is_read() {
             build: BuildPolicy {
                 setup: vec!["npm ci".to_owned(), "cargo fetch".to_owned()],
                 named: true,
+                image: Some("node:22".to_owned()),
                 presets: Some(vec![Preset::Node, Preset::Rust]),
                 hosts: ["artifacts.example.com", "registry.example.com:8443"]
                     .map(|host| HostRule::new(host).unwrap())

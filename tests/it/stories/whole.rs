@@ -75,9 +75,22 @@ fn pinned(path: &str) -> PathBuf {
 #[tokio::test]
 async fn a_labelled_issue_ends_verified_in_production_with_agents_in_containers() {
     let Some(podman) = Podman::start() else { return };
-    let containers = Containers { socket: podman.socket(), image: IMAGE.to_owned(), cpus: None };
+    // What the repository wants of its image only another one has.
+    podman.call(&["run", "--name", "making", IMAGE, "touch", "/here-it-is"]).unwrap();
+    podman.call(&["commit", "--quiet", "making", "with-more"]).unwrap();
+    podman.call(&["rm", "making"]).unwrap();
+    let containers = Containers {
+        socket: podman.socket(),
+        image: IMAGE.to_owned(),
+        images: vec!["localhost/with-more".to_owned()],
+        cpus: None,
+    };
     let contained = |recipe: &mut baton::cli::demo::world::Recipe| {
         recipe.sandbox = SandboxChoice::Container(containers);
+        let policy =
+            recipe.files.iter_mut().find(|(path, ..)| path == ".github/baton.yml").unwrap();
+        policy.1 = policy.1.replace("node --test", "test -e /here-it-is && node --test");
+        policy.1.push_str("environment: {image: localhost/with-more}\n");
     };
     let story = Story::with(Arc::new(Crew::new()), contained).await;
     let (issue, pull) = story.to_merge().await;
