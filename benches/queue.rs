@@ -71,7 +71,7 @@ fn job(event: i64, keys: Option<i64>) -> NewJob {
     };
     let key = task.map(|task| format!("task:{task}"));
     let run_at = Clock::system().now();
-    NewJob { job, key, dedup: None, priority: 0, repository: None, run_at }
+    NewJob { job, key, dedup: None, priority: 0, repository: None, shares: Vec::new(), run_at }
 }
 
 async fn enqueue_all(pool: &PgPool, jobs: i64, keys: Option<i64>) {

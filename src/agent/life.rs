@@ -12,7 +12,7 @@ use super::{
     Rendered, Runtime, Supplies, Wires,
     inside::Inside,
     orders::Note,
-    prompt,
+    prompt, sampler,
     session::{self, Patience},
     supplies::Fitting,
 };
@@ -149,15 +149,16 @@ impl Runtime {
         let judge = |value: &serde_json::Value| {
             prompt::validate(assignment.role, &assignment.rendered.schema, value)
         };
-        let ended = session::play(
+        let (meter, notes) = (running.meter(), wires.notes.clone());
+        let playing = session::play(
             running,
             provider.as_mut(),
             wires,
             assignment.patience,
             &judge,
             &*self.quota_back,
-        )
-        .await;
+        );
+        let ended = sampler::beside(assignment.agent, meter, &self.in_use, notes, playing).await;
         if let Some(exit) = &fitting.exit {
             let _ = wires.notes.send(Note::Fetched(exit.seen())).await;
         }

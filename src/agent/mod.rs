@@ -13,6 +13,7 @@ mod life;
 mod orders;
 pub mod prompt;
 mod runtime;
+mod sampler;
 mod session;
 mod supplies;
 mod toolchains;

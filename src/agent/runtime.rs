@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{Toolchains, inside::Inside};
+use super::{Toolchains, inside::Inside, sampler::InUse};
 use crate::{
     egress::Exits,
     model::Timestamp,
@@ -29,6 +29,8 @@ pub struct Runtime {
     owner: Option<Owner>,
     /// When a model API that gives no more is likely to give again.
     pub(super) quota_back: Box<QuotaBack>,
+    /// The agents that run now.
+    pub(super) in_use: InUse,
     /// Why nothing may start, with the remedy.
     remedy: RwLock<Option<String>>,
 }
@@ -68,7 +70,19 @@ impl Runtime {
         let remedy = RwLock::new(Some("the sandbox has not been tested yet".to_owned()));
         let tools = programs.tools.clone();
         let exits = Exits::new(workspaces.egress_folder());
-        Self { sandbox, workspaces, programs, tools, exits, gateway, owner, quota_back, remedy }
+        let in_use = InUse::default();
+        Self {
+            sandbox,
+            workspaces,
+            programs,
+            tools,
+            exits,
+            gateway,
+            owner,
+            quota_back,
+            in_use,
+            remedy,
+        }
     }
 
     /// Looks whether the sandbox holds. Until it does, no agent starts.

@@ -9,6 +9,7 @@ mod approval;
 mod command;
 mod egress;
 mod event;
+mod footprint;
 mod ids;
 mod job;
 mod letter;
@@ -19,6 +20,7 @@ pub mod preset;
 mod question;
 mod report;
 mod role;
+mod room;
 #[cfg(test)]
 pub mod sample;
 mod situation;
@@ -32,8 +34,9 @@ pub use approval::{Approval, Approved, Difference};
 pub use command::{Command, Form};
 pub use egress::{Blocked, EgressRule, Fetch, Fetched, Fetcher, HostRule, SET_UP};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
+pub use footprint::{Footprint, size};
 pub use ids::*;
-pub use job::{Job, Lane, NewJob, Sweep};
+pub use job::{Job, Lane, NewJob, Share, Sweep};
 pub use letter::{Addressee, Letter, LetterKind};
 pub use money::{BUDGET_SPENT, Micros};
 pub use outcome::{
@@ -50,6 +53,7 @@ pub use report::{
     ReportKind, ReviewComment,
 };
 pub use role::Role;
+pub use room::{Machine, Need, Shortage};
 pub use situation::{
     Agent, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState, InputComment,
     IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation, Stage, Task,

@@ -67,6 +67,9 @@ pub struct Policy {
     pub budget: Micros,
     /// How often a change may go back to the coder.
     pub max_rounds: u32,
+    /// How many of its agents run at once at most; none leaves it to the server.
+    #[serde(default)]
+    pub agents: Option<u32>,
     /// Bots that may start work, by numeric id.
     pub bots: Vec<ActorId>,
 }
@@ -129,6 +132,12 @@ pub struct Limits {
     pub agents: u32,
     /// Agents at once in one repository.
     pub repository_agents: u32,
+    /// Agents at once of a role; of others as many as fit.
+    #[serde(default)]
+    pub role_agents: BTreeMap<Role, u32>,
+    /// Agents at once of a provider, by its name; of others as many as fit.
+    #[serde(default)]
+    pub provider_agents: BTreeMap<String, u32>,
     /// Open pull requests in one repository.
     pub open_pulls: u32,
     /// Accounts served, by login; empty means the App owner's only.
@@ -177,6 +186,7 @@ impl Default for Policy {
             roles: BTreeMap::new(),
             budget: Micros(5_000_000),
             max_rounds: 3,
+            agents: None,
             bots: Vec::new(),
         }
     }
@@ -188,8 +198,10 @@ impl Default for Limits {
             task: Micros(5_000_000),
             repository_day: Micros(25_000_000),
             server_day: Micros(100_000_000),
-            agents: 2,
-            repository_agents: 2,
+            agents: 16,
+            repository_agents: 4,
+            role_agents: BTreeMap::new(),
+            provider_agents: BTreeMap::new(),
             open_pulls: 5,
             accounts: Vec::new(),
             egress: Self::usual_egress(),

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActorId, AgentId, AgentState, Approval, Approved, BranchName, CommandRunId, CommentId,
-    DeploymentId, DeploymentState, Difference, Environment, Fetched, InputHash, Inputs,
+    DeploymentId, DeploymentState, Difference, Environment, Fetched, Footprint, InputHash, Inputs,
     InstallationId, Limits, Login, Micros, Outcome, Permission, Person, PlanHash, PlanOutcome,
-    Policy, Question, RepositoryId, RepositoryName, Role, SessionId, Severity, Sha, StageId,
-    StageKey, StageState, Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
+    Policy, Question, RepositoryId, RepositoryName, Role, SessionId, Severity, Sha, Shortage,
+    StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
 };
 
 /// Rows and facts, complete and of one moment.
@@ -253,6 +253,12 @@ pub struct Agent {
     pub head: Option<Sha>,
     /// What it has cost.
     pub cost: Micros,
+    /// What it took of its machine.
+    #[serde(default)]
+    pub footprint: Footprint,
+    /// Why it does not start yet, where it is queued.
+    #[serde(default)]
+    pub waits_for: Option<Shortage>,
     /// Its list of what is done and left.
     pub todo: Vec<TodoItem>,
     /// Its last words.

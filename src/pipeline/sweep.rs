@@ -264,7 +264,7 @@ async fn collect(parts: &Parts) -> Result<(), Failure> {
 }
 
 fn job(job: Job, dedup: Option<String>, run_at: Timestamp) -> NewJob {
-    NewJob { job, key: None, dedup, priority: 0, repository: None, run_at }
+    NewJob { job, key: None, dedup, priority: 0, repository: None, shares: Vec::new(), run_at }
 }
 
 /// The jobs that run every reconciler once, as soon as there is a worker.

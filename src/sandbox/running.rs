@@ -2,7 +2,7 @@
 
 use std::{
     os::fd::OwnedFd,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use rustix::process::{Pid, Signal, kill_process, pidfd_send_signal};
@@ -11,7 +11,11 @@ use tokio::{
     sync::watch,
 };
 
-use super::proc;
+use super::{
+    proc,
+    usage::{self, Meter},
+};
+use crate::model::Footprint;
 
 /// What the command reads.
 pub type Input = Box<dyn AsyncWrite + Send + Sync + Unpin>;
@@ -89,6 +93,12 @@ impl Running {
         self.stopper.clone()
     }
 
+    /// A handle to look with at what it uses.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        Meter { control: Arc::clone(&self.stopper.control) }
+    }
+
     /// Waits until the command has ended and nothing that it started is left.
     ///
     /// Can be asked again and given up at any time.
@@ -160,6 +170,16 @@ pub(super) struct Control {
     pub first: OnceLock<OwnedFd>,
     /// How many generations below `outer` the bridge is.
     pub generations: u8,
+    /// What they have used, as far as it was looked at.
+    pub seen: Mutex<Seen>,
+}
+
+/// What looking at a sandbox's processes has shown.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub footprint: Footprint,
+    /// Whether the last look was taken.
+    over: bool,
 }
 
 impl Control {
@@ -168,11 +188,36 @@ impl Control {
     /// In a namespace those would follow by themselves, save in the moment before its first process
     /// has asked for a parent-death signal. Errors mean that a process is gone.
     pub(super) fn kill(&self) {
+        // Nobody will reap what is killed, and so tell what it used.
+        self.look();
         let below = proc::descendants(self.outer);
         let below: Vec<_> = below.into_iter().filter_map(proc::handle).collect();
         let _ = pidfd_send_signal(&self.outer_handle, Signal::KILL);
         for process in below.iter().chain(self.first.get()) {
             let _ = pidfd_send_signal(process, Signal::KILL);
         }
+    }
+
+    /// Looks at what they use; after the last look nothing changes any more.
+    pub(super) fn look(&self) -> Footprint {
+        let mut seen = self.seen();
+        if !seen.over {
+            seen.footprint = seen.footprint.then(usage::below(self.outer));
+        }
+        seen.footprint
+    }
+
+    /// Looks once more at the outer process, which has ended and has to be waited for still: until then
+    /// its number is nobody else's.
+    pub(super) fn look_last(&self) {
+        self.look();
+        let mut seen = self.seen();
+        seen.footprint.memory = 0;
+        seen.over = true;
+    }
+
+    /// What was seen up to here.
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

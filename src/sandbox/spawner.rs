@@ -10,7 +10,7 @@ use std::{
         unix::process::{CommandExt, ExitStatusExt},
     },
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, OnceLock, mpsc},
+    sync::{Arc, Mutex, OnceLock, mpsc},
     time::Duration,
 };
 
@@ -48,6 +48,7 @@ pub(super) async fn spawn(
         outer_handle: pidfd_open(outer, PidfdFlags::empty())?,
         first: OnceLock::new(),
         generations,
+        seen: Mutex::default(),
     });
     let streams = streams(&mut guard.0)?;
     let (exit_sender, exit) = watch::channel(None);
@@ -113,8 +114,8 @@ async fn watch(
 ) {
     let status = tokio::select! {
         biased;
-        status = reap(&mut guard, &ended) => status,
-        () = find_first(&control) => reap(&mut guard, &ended).await,
+        status = reap(&mut guard, &control, &ended) => status,
+        () = find_first(&control) => reap(&mut guard, &control, &ended).await,
     };
     control.kill();
     if let Some(first) = control.first.get() {
@@ -123,10 +124,15 @@ async fn watch(
     let _ = exit.send(Some(status.map_or(Exit::Signal(Signal::KILL.as_raw()), exit_of)));
 }
 
-async fn reap(guard: &mut Guard, ended: &AsyncFd<OwnedFd>) -> io::Result<ExitStatus> {
+async fn reap(
+    guard: &mut Guard,
+    control: &Control,
+    ended: &AsyncFd<OwnedFd>,
+) -> io::Result<ExitStatus> {
     loop {
         // A pidfd is readable once its process has ended (pidfd_open(2)).
         let mut ready = ended.readable().await?;
+        control.look_last();
         if let Some(status) = guard.0.try_wait()? {
             return Ok(status);
         }

@@ -62,6 +62,7 @@ fn filled(file: File) -> Policy {
         roles,
         budget,
         max_rounds,
+        agents,
         bots,
     } = file;
     let default = Policy::default();
@@ -85,6 +86,7 @@ fn filled(file: File) -> Policy {
         roles: roles.unwrap_or_default().named().collect(),
         budget: budget.map_or(default.budget, |budget| budget.0),
         max_rounds: max_rounds.map_or(default.max_rounds, |rounds| rounds.0),
+        agents: agents.map(|agents| agents.0),
         bots: bots.unwrap_or_default().0.into_iter().map(|bot| ActorId(bot.0)).collect(),
     }
 }

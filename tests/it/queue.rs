@@ -23,6 +23,7 @@ fn plain(event: i64) -> NewJob {
         dedup: None,
         priority: 0,
         repository: None,
+        shares: Vec::new(),
         run_at: noon(),
     }
 }
