@@ -2,6 +2,7 @@
 
 mod claiming;
 mod running;
+mod sharing;
 
 use baton::{
     model::{AgentId, EventId, Job, Lane, NewJob, ReportId, RepositoryId, TaskId, Timestamp},

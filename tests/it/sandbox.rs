@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
 
+mod usage;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,

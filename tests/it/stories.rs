@@ -6,6 +6,7 @@
 //! - `steering` – commands, labels, closing, deleting
 //! - `asking`   – agents that ask people
 //! - `audits`   – `/baton audit`
+//! - `capacity` – what agents take, and agents for which the machine has no room
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
 //! - `restarts` – Baton or its database goes away in the midst
@@ -14,6 +15,7 @@
 
 mod asking;
 mod audits;
+mod capacity;
 mod hanging;
 mod pushes;
 mod quiet;
