@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use super::{
     Rendered, Runtime, Supplies, Wires,
     inside::Inside,
+    limit::end_at,
     orders::Note,
     prompt, sampler,
     session::{self, Patience},
@@ -18,8 +19,8 @@ use super::{
 };
 use crate::{
     model::{
-        AgentId, BranchName, CancelledBy, End, FailKind, Micros, Outcome, RepositoryId, Role,
-        SessionId, Sha, TOOLS_PATH,
+        AgentId, BranchName, CancelledBy, End, FailKind, Limited, Micros, Outcome, RepositoryId,
+        Role, SessionId, Sha, TOOLS_PATH,
     },
     provider::{Command, Launch, ToolServer, by_name},
     sandbox::{Network, Spec},
@@ -74,17 +75,25 @@ pub struct Life {
     pub session: Option<Vec<u8>>,
     /// What the session has cost by the program's own count.
     pub cost: Option<Micros>,
+    /// The limit that ended it, if one did.
+    pub limited: Option<Limited>,
 }
 
 impl Life {
     fn failed(kind: FailKind) -> Self {
-        Self { end: End::Failed(kind), outcome: None, head: None, session: None, cost: None }
+        Self::only(End::Failed(kind))
+    }
+
+    /// An end and nothing else.
+    #[must_use]
+    pub fn only(end: End) -> Self {
+        Self { end, outcome: None, head: None, session: None, cost: None, limited: None }
     }
 
     /// Ended before it began.
     #[must_use]
     pub fn cancelled(by: CancelledBy) -> Self {
-        Self { end: End::Cancelled(by), outcome: None, head: None, session: None, cost: None }
+        Self::only(End::Cancelled(by))
     }
 }
 
@@ -167,7 +176,8 @@ impl Runtime {
             false => None,
         };
         let session = read_session(&folders.config, &command.session_file);
-        Ok(Life { end: ended.end, outcome: ended.outcome, head, session, cost: ended.cost })
+        let (end, limited) = end_at(ended.end, (self.limit_of)(assignment.agent));
+        Ok(Life { end, outcome: ended.outcome, head, session, cost: ended.cost, limited })
     }
 
     /// Takes the agent's commits into the mirror, whatever became of the agent.

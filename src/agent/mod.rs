@@ -10,6 +10,7 @@ mod commands;
 mod ground;
 mod inside;
 mod life;
+mod limit;
 mod orders;
 pub mod prompt;
 mod runtime;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{Toolchains, inside::Inside, sampler::InUse};
+use super::{Toolchains, inside::Inside, limit::LimitOf, sampler::InUse};
 use crate::{
     egress::Exits,
     model::Timestamp,
@@ -29,6 +29,8 @@ pub struct Runtime {
     owner: Option<Owner>,
     /// When a model API that gives no more is likely to give again.
     pub(super) quota_back: Box<QuotaBack>,
+    /// At which limit the gateway stopped an agent.
+    pub(super) limit_of: Box<LimitOf>,
     /// The agents that run now.
     pub(super) in_use: InUse,
     /// Why nothing may start, with the remedy.
@@ -66,6 +68,7 @@ impl Runtime {
         gateway: PathBuf,
         owner: Option<Owner>,
         quota_back: Box<QuotaBack>,
+        limit_of: Box<LimitOf>,
     ) -> Self {
         let remedy = RwLock::new(Some("the sandbox has not been tested yet".to_owned()));
         let tools = programs.tools.clone();
@@ -80,6 +83,7 @@ impl Runtime {
             gateway,
             owner,
             quota_back,
+            limit_of,
             in_use,
             remedy,
         }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     db::agents,
-    model::{Need, Shortage},
+    model::{Lack, Need},
     pipeline::{Failure, Pipeline, waiting},
     sandbox::Gauge,
 };
@@ -41,16 +41,16 @@ impl Capacity {
     /// Whether one more may start beside so many jobs.
     pub fn has_room(&self, running: usize) -> bool {
         self.running.store(running, Ordering::Relaxed);
-        self.shortage().is_none()
+        self.lack().is_none()
     }
 
     /// What is too little for one more; nothing where the kernel does not tell.
-    fn shortage(&self) -> Option<Shortage> {
+    fn lack(&self) -> Option<Lack> {
         let machine = self.gauge.read()?;
         let running = self.pipeline.parts().runtime.footprints();
         let starting = self.running.load(Ordering::Relaxed).saturating_sub(running.len());
         let need = *self.need.lock().unwrap_or_else(PoisonError::into_inner);
-        machine.shortage(&need, &running, starting)
+        machine.lack(&need, &running, starting)
     }
 
     /// Learns from the agents that ended and tells what others wait for, until it is told to stop.
@@ -72,6 +72,6 @@ impl Capacity {
         let parts = self.pipeline.parts();
         let earlier = agents::list_measured(&parts.pool, MEASURED).await?;
         *self.need.lock().unwrap_or_else(PoisonError::into_inner) = Need::of(&earlier);
-        waiting::tell(parts, self.shortage()).await
+        waiting::tell(parts, self.lack()).await
     }
 }

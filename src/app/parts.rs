@@ -23,7 +23,7 @@ use crate::{
     gateway::{self, Anthropic, Credential, DatabaseAgents, Gateway, Price, Prices},
     github,
     logs::{DatabaseLines, LogSettings, Logs, Redactor},
-    model::Micros,
+    model::{Micros, Timestamp},
     pipeline::{DeployGrant, Parts, Settings},
     queue::Wakes,
     sandbox::{Bubblewrap, Host, Owner, Sandbox},
@@ -65,8 +65,10 @@ pub(super) async fn build(
         wakes: wakes.clone(),
         redact: Arc::new(move |text: &str| redact.redact(text)),
     });
-    let books = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone(), clock.clone()));
-    let settings = gateway_settings(&config.agents, &data)?;
+    let books = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone()));
+    let resting = db::provider_keys::list_resting(pool, clock.now()).await?;
+    let resting = resting.into_iter().map(|cooldown| (cooldown.name, cooldown.until)).collect();
+    let settings = gateway_settings(&config.agents, &data, resting)?;
     let gateway = Gateway::start_beside(settings, books, clock.clone(), tools)?;
     let bridge = match &options.bridge {
         Some(bridge) => bridge.clone(),
@@ -121,13 +123,16 @@ pub(super) fn github(config: &Config, clock: &Clock) -> anyhow::Result<github::A
 }
 
 /// How the gateway is to be run; its socket lies in the data folder.
-pub(super) fn gateway_settings(agents: &Agents, data: &Path) -> anyhow::Result<gateway::Settings> {
+pub(super) fn gateway_settings(
+    agents: &Agents,
+    data: &Path,
+    resting: Vec<(String, Timestamp)>,
+) -> anyhow::Result<gateway::Settings> {
     let upstream = &agents.upstream;
-    let credential = match (&upstream.api_key, &upstream.bearer) {
-        (Some(key), _) => Credential::ApiKey(key.clone()),
-        (None, Some(bearer)) => Credential::Bearer(bearer.clone()),
-        (None, None) => anyhow::bail!("no credential for the model's API"),
-    };
+    let keys = upstream.api_keys.iter().cloned().map(Credential::ApiKey);
+    let credentials: Vec<_> =
+        keys.chain(upstream.bearers.iter().cloned().map(Credential::Bearer)).collect();
+    anyhow::ensure!(!credentials.is_empty(), "no credential for the model's API");
     let prices = agents.prices.iter().map(|(model, price)| {
         let price = Price {
             input: price.input,
@@ -141,7 +146,7 @@ pub(super) fn gateway_settings(agents: &Agents, data: &Path) -> anyhow::Result<g
     Ok(gateway::Settings {
         socket: data.join("gateway.sock"),
         mode: 0o666,
-        anthropic: Anthropic { base_url: upstream.base_url.clone(), credential },
+        anthropic: Anthropic { base_url: upstream.base_url.clone(), credentials, resting },
         prices: Prices::new(prices.collect()),
         proxy: std::env::var("HTTPS_PROXY").ok().filter(|proxy| !proxy.is_empty()),
     })
@@ -199,6 +204,7 @@ pub(super) fn runtime(
         gateway.socket().to_owned(),
         is_root.then_some(owner),
         Box::new(gateway.quota_back()),
+        Box::new(gateway.limited()),
     ))
 }
 
@@ -257,7 +263,7 @@ fn secrets(config: &Config) -> Vec<SecretString> {
     let github = &config.github;
     let upstream = &config.agents.upstream;
     let own = github.webhook_secrets.iter().chain([&github.private_key]);
-    let model = upstream.api_key.iter().chain(&upstream.bearer);
+    let model = upstream.api_keys.iter().chain(&upstream.bearers);
     let granted = config.grants.iter().flat_map(|grant| grant.secrets.values());
     own.chain(model).chain(granted).cloned().collect()
 }

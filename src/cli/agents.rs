@@ -34,7 +34,7 @@ impl Agents {
 }
 
 fn line(agent: &AgentLine) -> String {
-    let waits = agent.waits_for.map(|shortage| format!(", waits for {}", shortage.awaited()));
+    let waits = agent.waits_for.map(|lack| format!(", waits for {}", lack.awaited()));
     format!(
         "{:>5}  {}#{} {} {}  {}{}  {}  cpu {}  memory {} now, {} at most  written {}  {} tokens  {}  \
          {} tool calls, {} retries",

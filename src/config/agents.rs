@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::Source;
@@ -41,10 +41,10 @@ pub enum SandboxChoice {
 pub struct Upstream {
     /// `https://api.anthropic.com` unless said otherwise.
     pub base_url: String,
-    /// An API key.
-    pub api_key: Option<SecretString>,
-    /// Or an OAuth bearer token.
-    pub bearer: Option<SecretString>,
+    /// API keys, in the order in which they are used.
+    pub api_keys: Vec<SecretString>,
+    /// OAuth bearer tokens, used after the keys.
+    pub bearers: Vec<SecretString>,
 }
 
 /// Prices in micro-USD per million tokens, which is dollars per million times a million.
@@ -131,9 +131,9 @@ impl Agents {
 }
 
 fn upstream(source: &mut Source, base_url: Option<String>, key_file: Option<String>) -> Upstream {
-    let api_key = source.secret("ANTHROPIC_API_KEY", key_file);
-    let bearer = source.secret("CLAUDE_CODE_OAUTH_TOKEN", None);
-    if api_key.is_none() && bearer.is_none() {
+    let api_keys = parted(source.secret("ANTHROPIC_API_KEY", key_file));
+    let bearers = parted(source.secret("CLAUDE_CODE_OAUTH_TOKEN", None));
+    if api_keys.is_empty() && bearers.is_empty() {
         source.mistake(
             "ANTHROPIC_API_KEY",
             "missing: a model API key (or CLAUDE_CODE_OAUTH_TOKEN, as `claude setup-token` gives it)",
@@ -142,9 +142,15 @@ fn upstream(source: &mut Source, base_url: Option<String>, key_file: Option<Stri
     let base_url = source.variable("ANTHROPIC_BASE_URL").or(base_url);
     Upstream {
         base_url: base_url.unwrap_or_else(|| "https://api.anthropic.com".to_owned()),
-        api_key,
-        bearer,
+        api_keys,
+        bearers,
     }
+}
+
+/// Several credentials are parted by white space: none holds any.
+fn parted(secrets: Option<SecretString>) -> Vec<SecretString> {
+    let secrets = secrets.unwrap_or_default();
+    secrets.expose_secret().split_whitespace().map(SecretString::from).collect()
 }
 
 fn prices(source: &mut Source) -> BTreeMap<String, Price> {

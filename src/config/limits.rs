@@ -5,18 +5,22 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::Source;
-use crate::model::{EgressRule, HostRule, Limits, Micros, Preset, Role};
+use crate::model::{AfterQuota, EgressRule, HostRule, Limits, Micros, Preset, Role};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     accounts: Option<Vec<String>>,
+    max_usd_per_agent: Option<f64>,
     max_usd_per_task: Option<f64>,
     max_usd_per_repository_and_day: Option<f64>,
     max_usd_per_day: Option<f64>,
+    requests_per_agent: Option<u32>,
+    models: Option<BTreeMap<Role, Vec<String>>>,
+    resume_after_quota: Option<AfterQuota>,
     agents: Option<u32>,
     agents_per_repository: Option<u32>,
-    agents_per_role: Option<BTreeMap<String, u32>>,
+    agents_per_role: Option<BTreeMap<Role, u32>>,
     agents_per_provider: Option<BTreeMap<String, u32>>,
     open_pulls_per_repository: Option<u32>,
     egress: Option<Vec<String>>,
@@ -37,7 +41,11 @@ pub(super) fn read(source: &mut Source) -> Limits {
         }
         None => default,
     };
+    let agent = file
+        .max_usd_per_agent
+        .map(|dollars| money("max_usd_per_agent", Some(dollars), default.task));
     let limits = Limits {
+        agent,
         task: money("max_usd_per_task", file.max_usd_per_task, default.task),
         repository_day: money(
             "max_usd_per_repository_and_day",
@@ -45,10 +53,18 @@ pub(super) fn read(source: &mut Source) -> Limits {
             default.repository_day,
         ),
         server_day: money("max_usd_per_day", file.max_usd_per_day, default.server_day),
+        requests: file.requests_per_agent.unwrap_or(default.requests),
+        models: file.models.unwrap_or_default(),
+        after_quota: file.resume_after_quota.unwrap_or(default.after_quota),
         agents: agents.unwrap_or(default.agents),
         repository_agents: file.agents_per_repository.unwrap_or(default.repository_agents),
-        role_agents: roles(source, file.agents_per_role.unwrap_or_default()),
-        provider_agents: providers(source, file.agents_per_provider.unwrap_or_default()),
+        role_agents: each(source, "agents_per_role", file.agents_per_role, |role| role.name()),
+        provider_agents: each(
+            source,
+            "agents_per_provider",
+            file.agents_per_provider,
+            String::as_str,
+        ),
         open_pulls: file.open_pulls_per_repository.unwrap_or(default.open_pulls),
         accounts: file.accounts.unwrap_or_default(),
         egress: default.egress,
@@ -59,35 +75,20 @@ pub(super) fn read(source: &mut Source) -> Limits {
     }
 }
 
-/// How many agents of each role may run at once.
-fn roles(source: &mut Source, named: BTreeMap<String, u32>) -> BTreeMap<Role, u32> {
-    let mut limits = BTreeMap::new();
-    for (name, most) in named {
-        match Role::by_name(&name) {
-            Some(role) if most > 0 => drop(limits.insert(role, most)),
-            Some(_) => none_at_all(source, "agents_per_role", &name),
-            None => {
-                let known: Vec<&str> = Role::ALL.into_iter().map(Role::name).collect();
-                let wrong = format!("{name:?} is no role: there are {}", known.join(", "));
-                source.mistake("agents_per_role in [limits]", wrong);
-            }
-        }
-    }
-    limits
-}
-
-/// How many agents of each provider may run at once. Which providers there are is not known here: one that
-/// nobody uses limits nothing.
-fn providers(source: &mut Source, named: BTreeMap<String, u32>) -> BTreeMap<String, u32> {
-    for (name, _) in named.iter().filter(|(_, most)| **most == 0) {
-        none_at_all(source, "agents_per_provider", name);
+/// How many may run at once, by role or provider; one that nobody uses limits nothing.
+fn each<K: Ord>(
+    source: &mut Source,
+    key: &str,
+    named: Option<BTreeMap<K, u32>>,
+    name: impl Fn(&K) -> &str,
+) -> BTreeMap<K, u32> {
+    let named = named.unwrap_or_default();
+    for (whose, _) in named.iter().filter(|(_, most)| **most == 0) {
+        let name = name(whose);
+        let wrong = format!("none of {name} at once would let none ever start: 1 or more");
+        source.mistake(&format!("{key} in [limits]"), wrong);
     }
     named
-}
-
-fn none_at_all(source: &mut Source, key: &str, name: &str) {
-    let wrong = format!("none of {name:?} at once would let none ever start: 1 or more");
-    source.mistake(&format!("{key} in [limits]"), wrong);
 }
 
 /// Hosts that a set-up may reach at most: names of presets, hosts, and hosts with their address.

@@ -180,6 +180,32 @@ mod tests {
     }
 
     #[test]
+    fn several_credentials_are_parted_by_white_space() {
+        let mut given = complete();
+        given.insert("ANTHROPIC_API_KEY".to_owned(), "one\n two\n".to_owned());
+        given.insert("CLAUDE_CODE_OAUTH_TOKEN".to_owned(), "three".to_owned());
+        let upstream = Config::read(given, None).map(|config| config.agents.upstream).unwrap();
+        let plain = |secrets: &[secrecy::SecretString]| -> Vec<String> {
+            secrets.iter().map(|it| secrecy::ExposeSecret::expose_secret(it).to_owned()).collect()
+        };
+        assert_eq!(plain(&upstream.api_keys), ["one", "two"]);
+        assert_eq!(plain(&upstream.bearers), ["three"]);
+    }
+
+    #[test]
+    fn limits_of_agents_are_read() {
+        use crate::model::{AfterQuota, Micros, Role};
+        let file = "[limits]\nmax_usd_per_agent = 1.5\nrequests_per_agent = 20\n\
+                    models = { coding = [\"a\"] }\nresume_after_quota = \"person\"\n";
+        let limits = Config::read(complete(), Some(file)).map(|config| config.limits).unwrap();
+        assert_eq!((limits.agent, limits.requests), (Some(Micros(1_500_000)), 20));
+        assert_eq!(limits.models, [(Role::Coding, vec!["a".to_owned()])].into());
+        assert_eq!(limits.after_quota, AfterQuota::Person);
+        let file = "[limits]\nmodels = { tester = [\"a\"] }\nmax_usd_per_agent = 0.0\n";
+        assert!(Config::read(complete(), Some(file)).is_err());
+    }
+
+    #[test]
     fn the_databases_address_may_stand_in_a_private_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "postgres://baton:hush@db/baton\n").unwrap();

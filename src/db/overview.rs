@@ -4,7 +4,7 @@ use serde::Serialize;
 use sqlx::PgExecutor;
 
 use super::{DbError, decode};
-use crate::model::{AgentId, AgentState, Shortage, TaskId, Timestamp};
+use crate::model::{AgentId, AgentState, Lack, TaskId, Timestamp};
 
 /// One task in a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,7 +44,7 @@ pub async fn list_tasks(
                   coalesce(t.input ->> 'title', '') AS "title!", t.state, t.state_data AS detail,
                   coalesce((SELECT string_agg(s.key, ', ' ORDER BY s.id) FROM stages s WHERE s.task_id = t.id
                             AND s.state IN ('running', 'commands', 'publishing')), '') AS "at_work!",
-                  coalesce((SELECT sum(coalesce(u.cost_micros, u.reserved_micros))::bigint FROM usage u
+                  coalesce((SELECT sum(coalesce(u.cost_micros, u.expected_micros))::bigint FROM usage u
                             WHERE u.task_id = t.id), 0) AS "spent_micros!",
                   t.opened_at
            FROM tasks t JOIN repositories r ON r.id = t.repository_id
@@ -56,7 +56,7 @@ pub async fn list_tasks(
     Ok(rows.fetch_all(executor).await?)
 }
 
-/// What was spent by one task, model and day.
+/// What was spent by one task, stage, model and day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CostLine {
     /// The day, UTC.
@@ -69,9 +69,15 @@ pub struct CostLine {
     pub stage: String,
     /// The model.
     pub model: String,
+    /// Who asked for the task; none where that was no account.
+    pub person: Option<String>,
     /// Requests to the model's API.
     pub requests: i64,
-    /// Spent, in micro-USD; what is not settled yet counts as reserved.
+    /// Tokens that went in, from the cache or not.
+    pub tokens_in: i64,
+    /// Tokens that came out.
+    pub tokens_out: i64,
+    /// Spent, in micro-USD; what is not settled yet counts with what is expected.
     pub cost_micros: i64,
 }
 
@@ -86,15 +92,18 @@ pub async fn list_costs(
     let rows = sqlx::query_as!(
         CostLine,
         r#"SELECT (u.at AT TIME ZONE 'UTC')::date AS "day!", r.owner || '/' || r.name AS "repository!",
-                  t.number, s.key AS stage, u.model, count(*) AS "requests!",
-                  sum(coalesce(u.cost_micros, u.reserved_micros))::bigint AS "cost_micros!"
+                  t.number, s.key AS stage, u.model, t.requested_by ->> 'login' AS person,
+                  count(*) AS "requests!",
+                  sum(u.tokens_input + u.tokens_cache_read + u.tokens_cache_write)::bigint AS "tokens_in!",
+                  sum(u.tokens_output)::bigint AS "tokens_out!",
+                  sum(coalesce(u.cost_micros, u.expected_micros))::bigint AS "cost_micros!"
            FROM usage u
            JOIN tasks t ON t.id = u.task_id
            JOIN repositories r ON r.id = t.repository_id
            JOIN agents a ON a.id = u.agent_id
            JOIN stages s ON s.id = a.stage_id
            WHERE u.at >= $1
-           GROUP BY 1, 2, 3, 4, 5 ORDER BY 1 DESC, 2, 3, 4, 5"#,
+           GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1 DESC, 2, 3, 4, 5, 6"#,
         since,
     );
     Ok(rows.fetch_all(executor).await?)
@@ -156,6 +165,19 @@ pub async fn list_agents(
     Ok(rows.into_iter().map(|row| (AgentId(row.id), row.label)).collect())
 }
 
+/// Whether a task has an agent that has not ended, or goes on by itself.
+///
+/// # Errors
+/// When the database is away.
+pub async fn is_at_work(executor: impl PgExecutor<'_>, task: TaskId) -> Result<bool, DbError> {
+    let open = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM agents WHERE task_id = $1 AND ended_at IS NULL)
+               OR EXISTS (SELECT FROM tasks WHERE id = $1 AND state = 'open') AS "open!""#,
+        task.0,
+    );
+    Ok(open.fetch_one(executor).await?)
+}
+
 /// One agent in a line, with what it took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AgentLine {
@@ -174,7 +196,7 @@ pub struct AgentLine {
     /// Where it stands; how it ended is told apart.
     pub state: AgentState,
     /// What a queued one waits for.
-    pub waits_for: Option<Shortage>,
+    pub waits_for: Option<Lack>,
     /// Milliseconds since it started, or until its end.
     pub wall_ms: i64,
     /// Milliseconds on a processor.
@@ -238,7 +260,10 @@ pub async fn list_agent_lines(
             attempt: row.attempt,
             provider: row.provider,
             state: decode::read("agent state", row.state_data)?,
-            waits_for: row.waits_for.map(|it| decode::read_name("shortage", it)).transpose()?,
+            waits_for: row
+                .waits_for
+                .map(|it| decode::read_name("what is lacking", it))
+                .transpose()?,
             wall_ms: row.wall_ms,
             cpu_ms: row.cpu_ms,
             memory_bytes: row.memory_bytes,
@@ -257,13 +282,13 @@ pub async fn list_agent_lines(
 ///
 /// # Errors
 /// When the database is away.
-pub async fn count_waiting(executor: impl PgExecutor<'_>) -> Result<Vec<(Shortage, i64)>, DbError> {
+pub async fn count_waiting(executor: impl PgExecutor<'_>) -> Result<Vec<(Lack, i64)>, DbError> {
     let rows = sqlx::query!(
         r#"SELECT waits_for AS "waits_for!", count(*) AS "count!" FROM agents
            WHERE waits_for IS NOT NULL GROUP BY 1 ORDER BY 1"#
     );
     let rows = rows.fetch_all(executor).await?.into_iter();
-    rows.map(|row| Ok((decode::read_name("shortage", row.waits_for)?, row.count))).collect()
+    rows.map(|row| Ok((decode::read_name("what is lacking", row.waits_for)?, row.count))).collect()
 }
 
 /// Lists open tasks, for stopping them all.

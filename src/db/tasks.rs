@@ -97,7 +97,7 @@ pub async fn lock(executor: impl PgExecutor<'_>, id: TaskId) -> Result<Option<i6
 }
 
 /// Saves what a decision changed and raises the version by one. What a task began with (origin,
-/// number, generation, requester, policy, budget) and what it has cost is not written.
+/// number, generation, requester, policy) and what it has cost is not written.
 ///
 /// # Errors
 /// [`DbError::Stale`] when the version is another: roll back, load and decide again.
@@ -110,8 +110,8 @@ pub async fn save(
     let result = sqlx::query!(
         "UPDATE tasks SET version = version + 1, state = $3, state_data = $4, input = $5,
              input_hash = $6, rounds = $7, max_rounds = $8, pull = $9, branch = $10, head = $11,
-             merged = $12, endings = $13,
-             closed_at = CASE WHEN $14 THEN coalesce(closed_at, $15) END
+             merged = $12, endings = $13, budget_micros = $14,
+             closed_at = CASE WHEN $15 THEN coalesce(closed_at, $16) END
          WHERE id = $1 AND version = $2",
         task.id.0,
         expected_version,
@@ -126,6 +126,7 @@ pub async fn save(
         task.head.as_ref().map(Sha::as_str),
         task.merged.as_ref().map(Sha::as_str),
         decode::small(task.endings),
+        task.budget.0,
         task.state.is_final(),
         now,
     )
@@ -145,7 +146,7 @@ pub struct LoadedRow {
     pub task: Task,
 }
 
-/// Loads a task with what it has cost so far, reservations included.
+/// Loads a task with what it has cost so far; requests on their way count with what is expected.
 ///
 /// # Errors
 /// [`DbError::Absent`] when there is none of that id.
@@ -154,7 +155,7 @@ pub async fn load(executor: impl PgExecutor<'_>, id: TaskId) -> Result<LoadedRow
         r#"SELECT t.repository_id, t.origin, t.number, t.generation, t.state_data, t.version,
                t.input, t.input_hash, t.policy, t.rounds, t.max_rounds, t.budget_micros,
                t.requested_by, t.pull, t.branch, t.head, t.merged, t.opened_at, t.endings,
-               (SELECT coalesce(sum(coalesce(cost_micros, reserved_micros)), 0)::bigint
+               (SELECT coalesce(sum(coalesce(cost_micros, expected_micros)), 0)::bigint
                 FROM usage WHERE task_id = t.id) AS "spent!"
            FROM tasks t WHERE t.id = $1"#,
         id.0,

@@ -1,7 +1,7 @@
 //! The grammar of commands: what in a comment is meant for Baton.
 
 use super::{near::nearest, prose::Prose};
-use crate::model::Command;
+use crate::model::{Command, Micros};
 
 /// More commands than this in one comment are nobody's typing; the rest is not read.
 const MOST_COMMANDS: usize = 20;
@@ -14,7 +14,7 @@ const FEWEST_DIGITS: usize = 6;
 /// A command stands at the start of a line (after at most three spaces) as `/name word …` or
 /// `@slug word …`, outside of code, quotes, tables and HTML comments; case does not matter, nor
 /// does punctuation after the word. `revise` takes all up to the next command, so does `answer`
-/// after its number, `reject` takes its line, `approve` a hash. After `/name` every other word is [`Command::Unknown`], and no word is help;
+/// after its number, `reject` takes its line, `approve` a hash, `budget` an amount. After `/name` every other word is [`Command::Unknown`], and no word is help;
 /// after a mention only a near miss is, for people also talk *about* Baton. At most 20 are read.
 #[must_use]
 pub fn commands_in(text: &str, name: &str, slug: &str) -> Vec<Command> {
@@ -111,6 +111,7 @@ impl Call {
             "retry" => Command::Retry,
             "stop" => Command::Stop,
             "resume" => Command::Resume,
+            "budget" => Command::Budget { add: added(line) },
             "off" => Command::Off,
             "on" => Command::On,
             "status" => Command::Status,
@@ -150,6 +151,15 @@ fn answer(words: &str) -> Command {
             near: Some("answer".to_owned()),
         },
     }
+}
+
+/// Dollars to be added: `+2`, `+2.50`, `+$2`. Without the plus nobody could tell whether they are to be
+/// added or to be all.
+fn added(line: &str) -> Option<Micros> {
+    let typed = line.split_whitespace().next()?.trim_end_matches([',', ';', '!', '?']);
+    let amount = typed.strip_prefix('+')?;
+    let amount = amount.strip_prefix('$').unwrap_or(amount).trim_end_matches(['.', '$']);
+    Micros::of_text(amount).filter(|amount| amount.0 > 0)
 }
 
 fn short(word: &str) -> String {

@@ -5,12 +5,16 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
 
-use crate::clock::Clock;
-use crate::db::{self, DbError};
-use crate::model::{Limits, Micros};
+use crate::db::{
+    self, DbError,
+    budgets::{self, Payers},
+    provider_keys::{self, Cooldown},
+    usage::{self, NewUsage, Settled, UsageId},
+};
+use crate::model::{Limited, Limits, Micros, Timestamp};
 
 use super::agents::{
-    AgentGrant, Agents, AgentsError, Answer, RequestUsage, Reservation, TokenHash,
+    AgentGrant, Agents, AgentsError, Answer, RequestUsage, Reservation, Reserved, TokenHash,
 };
 
 /// How long a database may be away before an agent's request is refused for it.
@@ -23,39 +27,83 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct DatabaseAgents {
     pool: PgPool,
     limits: Limits,
-    clock: Clock,
 }
 
 impl DatabaseAgents {
-    /// `limits` are the server's: no task's own budget goes beyond them.
+    /// `limits` are the server's: no repository goes beyond them.
     #[must_use]
-    pub fn new(pool: PgPool, limits: Limits, clock: Clock) -> Self {
-        Self { pool, limits, clock }
+    pub fn new(pool: PgPool, limits: Limits) -> Self {
+        Self { pool, limits }
     }
 
     async fn find(&self, hash: TokenHash) -> Result<Option<AgentGrant>, DbError> {
-        let Some(agent) = db::agents::by_token_hash(&self.pool, &hash).await? else {
-            return Ok(None);
+        let found = db::agents::by_token_hash(&self.pool, &hash).await?;
+        Ok(found.map(|found| granted(&self.limits, found)))
+    }
+
+    /// The whole in one statement, as each request waits for it; where that does not do, one
+    /// transaction: lock the budgets, see what fits, hold it back, enter the request.
+    async fn hold(&self, reservation: &Reservation) -> Result<Reserved, DbError> {
+        let AgentGrant { agent, task, repository, budgets: limits, most_requests, .. } =
+            reservation.grant;
+        let payers = Payers { agent, task, repository, at: reservation.at };
+        let whole = reservation.bill.wanted();
+        let new = entry(reservation, whole);
+        let held = usage::insert_whole(&self.pool, &payers, &limits, &new, most_requests).await?;
+        if let Some(UsageId(number)) = held {
+            return Ok(Reserved::Held { number, output: whole });
+        }
+        let mut tx = self.pool.begin().await?;
+        let used = budgets::lock(&mut tx, &payers).await?;
+        let output = match reservation.fitting(&used) {
+            Ok(output) => output,
+            Err(limited) => return Ok(Reserved::Refused(limited)),
         };
-        let row = db::agents::load(&self.pool, agent).await?;
-        let task = db::tasks::load(&self.pool, row.task).await?.task;
-        let now = self.clock.now();
-        let of_repository = db::usage::spent_today(&self.pool, row.repository, now).await?;
-        let of_server = db::usage::spent_today_in_all(&self.pool, now).await?;
-        let left = [
-            (task.budget.min(self.limits.task), task.spent),
-            (self.limits.repository_day, of_repository),
-            (self.limits.server_day, of_server),
-        ];
-        let left = left.map(|(limit, spent)| Micros(limit.0.saturating_sub(spent.0)));
-        Ok(Some(AgentGrant {
-            agent,
-            task: row.task,
-            repository: row.repository,
-            models: vec![row.agent.model],
-            ended: row.agent.ended_at.is_some(),
-            remaining: left.into_iter().min().unwrap_or(Micros::ZERO),
-        }))
+        let new = entry(reservation, output);
+        budgets::reserve(&mut tx, &payers, &limits, new.reserved).await?;
+        let Some(UsageId(number)) = usage::insert(&mut *tx, &new, most_requests).await? else {
+            return Ok(Reserved::Refused(Limited::Requests { most: most_requests }));
+        };
+        tx.commit().await?;
+        Ok(Reserved::Held { number, output })
+    }
+
+    async fn book(&self, id: UsageId, usage: &RequestUsage) -> Result<(), DbError> {
+        let mut tx = self.pool.begin().await?;
+        let settled = Settled::Used(usage.tokens, usage.cost);
+        usage::settle(&mut tx, id, settled, usage.at).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// What is entered for a request whose answer may have so many tokens.
+fn entry(reservation: &Reservation, output: u64) -> NewUsage {
+    let Reservation { grant, model, bill, at } = reservation;
+    let reserved = bill.at_most(output);
+    let expected = bill.expected().min(reserved);
+    NewUsage { agent: grant.agent, model: model.clone(), reserved, expected, now: *at }
+}
+
+/// Joins what rows say with what the server allows.
+fn granted(limits: &Limits, found: db::agents::Grant) -> AgentGrant {
+    let db::agents::Grant { agent, task, repository, role, model, budget, policy, .. } = found;
+    let role_policy = policy.roles.get(&role).cloned().unwrap_or_default();
+    let of_task = budget.min(limits.task);
+    let of_agent =
+        [role_policy.budget, limits.agent].into_iter().flatten().fold(of_task, Micros::min);
+    let mut models = role_policy.models;
+    models.push(model);
+    if let Some(allowed) = limits.models.get(&role) {
+        models.retain(|model| allowed.contains(model));
+    }
+    AgentGrant {
+        agent,
+        task,
+        repository,
+        models,
+        ended: false,
+        budgets: [of_agent, of_task, limits.repository_day, limits.server_day],
+        most_requests: limits.requests,
     }
 }
 
@@ -64,20 +112,19 @@ impl Agents for DatabaseAgents {
         Box::pin(patiently(move || self.find(hash)))
     }
 
-    fn reserve(&self, reservation: Reservation) -> Answer<'_, i64> {
-        Box::pin(async move {
-            let Reservation { agent, model, reserved, at, .. } = reservation;
-            // One that was inserted although the answer was lost is given back after the agent's end.
-            let insert = || db::usage::insert(&self.pool, agent, &model, reserved, at);
-            Ok(patiently(insert).await?.0)
-        })
+    fn reserve(&self, reservation: Reservation) -> Answer<'_, Reserved> {
+        // One that was held although the answer was lost is booked after the agent's end.
+        Box::pin(async move { patiently(|| self.hold(&reservation)).await })
     }
 
     fn settle(&self, reservation: i64, usage: RequestUsage) -> Answer<'_, ()> {
+        Box::pin(async move { patiently(|| self.book(UsageId(reservation), &usage)).await })
+    }
+
+    fn rest(&self, name: String, until: Timestamp, reason: String) -> Answer<'_, ()> {
         Box::pin(async move {
-            let RequestUsage { tokens, cost, at, .. } = usage;
-            let id = db::usage::UsageId(reservation);
-            patiently(|| db::usage::settle(&self.pool, id, tokens, cost, at)).await
+            let cooldown = Cooldown { name, until, reason };
+            patiently(|| provider_keys::rest(&self.pool, "anthropic", &cooldown)).await
         })
     }
 }

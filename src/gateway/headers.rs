@@ -2,11 +2,13 @@
 
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
-use super::settings::Credential;
+use super::pool::Credential;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// The API's clients obey it: without it a 401 is tried ten more times.
+pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// What the agent's program says that the API may know. Not `accept-encoding`: the answer is read
@@ -27,7 +29,7 @@ const TO_THE_AGENT: [HeaderName; 5] = [
     RETRY_AFTER,
     HeaderName::from_static("retry-after-ms"),
     HeaderName::from_static("request-id"),
-    HeaderName::from_static("x-should-retry"),
+    SHOULD_RETRY,
 ];
 
 /// The limits that the API tells with every answer.
@@ -95,7 +97,7 @@ fn credential_header(credential: &Credential) -> (HeaderName, String) {
 
 /// The headers of the answer that goes to the agent.
 pub(super) fn to_the_agent(from_api: &HeaderMap, credential: &Credential) -> HeaderMap {
-    let secret = secret(credential).expose_secret().as_bytes();
+    let secret = credential.secret().expose_secret().as_bytes();
     let mut headers = HeaderMap::new();
     for (name, value) in from_api {
         let listed = TO_THE_AGENT.contains(name) || name.as_str().starts_with(LIMITS);
@@ -108,17 +110,11 @@ pub(super) fn to_the_agent(from_api: &HeaderMap, credential: &Credential) -> Hea
 
 /// Takes the credential out of an error's body, should the API repeat it there.
 pub(super) fn without_credential(body: &[u8], credential: &Credential) -> Vec<u8> {
-    let secret = secret(credential).expose_secret();
+    let secret = credential.secret().expose_secret();
     if secret.is_empty() || !contains(body, secret.as_bytes()) {
         return body.to_vec();
     }
     String::from_utf8_lossy(body).replace(secret, "[redacted]").into_bytes()
-}
-
-fn secret(credential: &Credential) -> &SecretString {
-    match credential {
-        Credential::ApiKey(secret) | Credential::Bearer(secret) => secret,
-    }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

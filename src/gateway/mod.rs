@@ -10,29 +10,41 @@
 //! - `agents` – whose token it is, what is left, and where usage is written down
 //! - `database` – the same from Postgres
 //! - `prices` – what tokens cost
+//! - `bill` – what a request costs at most, and how long its answer may be for what is left
+//! - `pool` – the real credentials, and which of them rest
 //! - `server` – the socket and the life cycle
 //! - `relay` – one request, from the token to the last byte
-//! - `request` – which bodies are let through; `strict` reads them
+//! - `request` – which bodies are let through; `strict` reads them, `survey` says what bears on the price
+//! - `rewrite` – shortens an answer, and changes nothing else of a body
+//! - `shortage` – whether an error says that there is no more for now, and until when
 //! - `headers` – which headers are let through
 //! - `meter` – reads the usage out of an answer while it streams by
 //! - `refusal` – what the agent's program is told instead
 
 mod agents;
+mod bill;
 mod database;
 mod headers;
 mod meter;
+mod pool;
 mod prices;
 mod refusal;
 mod relay;
 mod request;
+mod rewrite;
 mod server;
 mod settings;
+mod shortage;
 mod strict;
+mod survey;
 
 pub use agents::{
-    AgentGrant, Agents, AgentsError, Answer, RequestUsage, Reservation, TokenHash, token_hash,
+    AgentGrant, Agents, AgentsError, Answer, RequestUsage, Reservation, Reserved, TokenHash,
+    token_hash,
 };
+pub use bill::{Bill, Caching, Size};
 pub use database::DatabaseAgents;
+pub use pool::Credential;
 pub use prices::{Price, Prices, Used};
 pub use server::{Gateway, GatewayError};
-pub use settings::{Anthropic, Credential, Settings};
+pub use settings::{Anthropic, Settings};

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::model::{Micros, TokenUsage};
 
+/// Prices are for so many tokens.
+pub(super) const MILLION: i128 = 1_000_000;
+
 /// The price of one model, each in micro-USD per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Price {
@@ -36,7 +39,12 @@ impl Price {
     /// What these tokens cost, a started micro-dollar counted whole.
     #[must_use]
     pub fn cost(&self, used: &Used) -> Micros {
-        const MILLION: i128 = 1_000_000;
+        let whole = self.parts(used).saturating_add(MILLION - 1) / MILLION;
+        Micros(i64::try_from(whole).unwrap_or(i64::MAX))
+    }
+
+    /// The same in millionths of a micro-dollar: exact.
+    pub(super) fn parts(&self, used: &Used) -> i128 {
         let hour = used.cache_write_hour.min(used.tokens.cache_write);
         let parts = [
             (used.tokens.input, self.input),
@@ -45,10 +53,7 @@ impl Price {
             (used.tokens.cache_write - hour, self.cache_write),
             (hour, self.cache_write_hour),
         ];
-        let sum: i128 =
-            parts.iter().map(|(tokens, price)| i128::from(*tokens) * i128::from(price.0)).sum();
-        let whole = sum.saturating_add(MILLION - 1) / MILLION;
-        Micros(i64::try_from(whole).unwrap_or(i64::MAX))
+        parts.iter().map(|(tokens, price)| i128::from(*tokens) * i128::from(price.0)).sum()
     }
 }
 

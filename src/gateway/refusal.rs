@@ -1,14 +1,14 @@
 //! What an agent's program is told instead of an answer, in the API's own form.
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::model::BUDGET_SPENT;
+use crate::model::{BUDGET_SPENT, BudgetScope, Limited};
 
-/// The API's clients obey it: without it a 401 is tried ten more times.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+use super::headers::SHOULD_RETRY;
 
 /// Why a request is not let through.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,8 +17,10 @@ pub(super) enum Refusal {
     UnknownToken,
     #[error("this agent has ended")]
     Ended,
-    #[error("{0}")]
-    Budget(&'static str),
+    #[error("{}", words(.0))]
+    Limited(Limited),
+    #[error("the model's provider gives no more for {seconds} seconds")]
+    Resting { seconds: i64, soon: bool },
     #[error("{method} {path} is not served here")]
     Path { method: String, path: String },
     #[error("the request's query {0:?} is not let through")]
@@ -35,8 +37,6 @@ pub(super) enum Refusal {
     Content(String),
     #[error("a source of type {0:?} is not let through: give the data itself")]
     Source(String),
-    #[error("the model {0:?} was not granted to this agent")]
-    Model(String),
     #[error("the agent's rights cannot be looked up right now")]
     OutOfReach,
     #[error("the model's API cannot be reached")]
@@ -44,9 +44,6 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// Refuses for want of money.
-    pub(super) const SPENT: Self = Self::Budget(BUDGET_SPENT);
-
     fn status(&self) -> StatusCode {
         match self {
             Self::UnknownToken => StatusCode::UNAUTHORIZED,
@@ -54,15 +51,16 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::OutOfReach => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable => StatusCode::BAD_GATEWAY,
+            Self::Resting { .. } => StatusCode::TOO_MANY_REQUESTS,
+            // A 403 is final to the programs, whatever it is about.
             Self::Ended
-            | Self::Budget(_)
+            | Self::Limited(_)
             | Self::Path { .. }
             | Self::Query(_)
             | Self::Field(_)
             | Self::Tool(_)
             | Self::Content(_)
-            | Self::Source(_)
-            | Self::Model(_) => StatusCode::FORBIDDEN,
+            | Self::Source(_) => StatusCode::FORBIDDEN,
         }
     }
 
@@ -72,17 +70,54 @@ impl Refusal {
             Self::UnknownToken => "authentication_error",
             Self::Malformed(_) => "invalid_request_error",
             Self::TooLarge => "request_too_large",
-            Self::Budget(_) => "billing_error",
+            Self::Limited(Limited::Budget { .. }) => "billing_error",
+            Self::Resting { .. } => "rate_limit_error",
             Self::OutOfReach | Self::Unreachable => "api_error",
             Self::Ended
+            | Self::Limited(
+                Limited::Requests { .. } | Limited::Model { .. } | Limited::Quota { .. },
+            )
             | Self::Path { .. }
             | Self::Query(_)
             | Self::Field(_)
             | Self::Tool(_)
             | Self::Content(_)
-            | Self::Source(_)
-            | Self::Model(_) => "permission_error",
+            | Self::Source(_) => "permission_error",
         }
+    }
+
+    /// Whether the program may ask again by itself.
+    fn may_be_tried_again(&self) -> bool {
+        match self {
+            Self::Resting { soon, .. } => *soon,
+            other => other.status().is_server_error(),
+        }
+    }
+}
+
+/// What an agent's program is told of a limit; its own words go on to the log and the thread.
+fn words(limited: &Limited) -> String {
+    match limited {
+        Limited::Budget { scope, left, needs } => format!(
+            "{BUDGET_SPENT}: {left} of {} is left, and this request may cost {needs}",
+            whose(*scope)
+        ),
+        Limited::Requests { most } => {
+            format!("this agent has made all {most} requests that one agent may make")
+        }
+        Limited::Model { model } => format!("the model {model:?} was not granted to this agent"),
+        Limited::Quota { until, .. } => {
+            format!("the model's provider gives no more before {until}")
+        }
+    }
+}
+
+fn whose(scope: BudgetScope) -> &'static str {
+    match scope {
+        BudgetScope::Agent => "the agent's",
+        BudgetScope::Task => "the task's",
+        BudgetScope::RepositoryDay => "the repository's for today",
+        BudgetScope::ServerDay => "the server's for today",
     }
 }
 
@@ -91,8 +126,11 @@ impl IntoResponse for Refusal {
         let status = self.status();
         let error = json!({"type": self.kind(), "message": self.to_string()});
         let mut response = (status, Json(json!({"type": "error", "error": error}))).into_response();
-        if !status.is_server_error() {
+        if !self.may_be_tried_again() {
             response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        if let Self::Resting { seconds, .. } = self {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         response
     }

@@ -1,30 +1,32 @@
 //! One request, from the agent's token to the last byte of the answer.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, TimeDelta};
 use hyper::body::Frame;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::model::{AgentId, Timestamp};
+use crate::model::{AgentId, Limited, Shortage, Timestamp};
 
-use super::agents::{AgentGrant, Agents, RequestUsage, Reservation, token_hash};
+use super::agents::{AgentGrant, Agents, RequestUsage, Reservation, Reserved, token_hash};
+use super::bill::{Bill, Size};
 use super::headers;
-use super::meter::{self, Meter};
+use super::meter::Meter;
+use super::pool::{Credential, Pool};
 use super::prices::{Price, Prices, Used};
 use super::refusal::Refusal;
-use super::request::{self, Checked};
-use super::settings::Anthropic;
+use super::shortage::{self, Short};
+use super::{request, survey};
 
 /// The API's own limit for a request: <https://docs.claude.com/en/api/errors>.
 const LARGEST_BODY: usize = 32 << 20;
@@ -41,7 +43,9 @@ const PATHS: [&str; 2] = ["/v1/messages", "/v1/messages/count_tokens"];
 /// What all requests share.
 pub(super) struct Shared {
     pub(super) agents: Arc<dyn Agents>,
-    pub(super) anthropic: Anthropic,
+    /// `https://api.anthropic.com`, without a path.
+    pub(super) base_url: String,
+    pub(super) credentials: Pool,
     pub(super) prices: Prices,
     pub(super) clock: Clock,
     pub(super) client: reqwest::Client,
@@ -49,8 +53,33 @@ pub(super) struct Shared {
     pub(super) running: TaskTracker,
     /// Ends them.
     pub(super) stop: CancellationToken,
-    /// Until when the API gives no more.
-    pub(super) quota_reset: Mutex<Option<Timestamp>>,
+    /// The limit that each agent met last, until a request of its is answered.
+    pub(super) limited: Mutex<HashMap<AgentId, Limited>>,
+}
+
+impl Shared {
+    fn note(&self, agent: AgentId, limited: Limited) {
+        self.limited.lock().unwrap_or_else(PoisonError::into_inner).insert(agent, limited);
+    }
+
+    /// Gives the limit that an agent met last, and forgets it.
+    pub(super) fn take_limited(&self, agent: AgentId) -> Option<Limited> {
+        self.limited.lock().unwrap_or_else(PoisonError::into_inner).remove(&agent)
+    }
+
+    /// Refuses a request at a limit, and remembers that for the agent's end.
+    fn refuse(&self, agent: AgentId, limited: Limited) -> Refusal {
+        self.note(agent, limited.clone());
+        Refusal::Limited(limited)
+    }
+
+    /// Refuses a request while every credential rests.
+    fn refuse_for_now(&self, agent: AgentId, until: Timestamp) -> Refusal {
+        let (why, now) = (Shortage::Quota, self.clock.now());
+        self.note(agent, Limited::Quota { until, shortage: why });
+        let soon = Short { why, until }.is_soon_over(now);
+        Refusal::Resting { seconds: (until - now).num_seconds(), soon }
+    }
 }
 
 /// Answers one request.
@@ -75,21 +104,23 @@ async fn relay(shared: Arc<Shared>, request: Request) -> Result<Response, Refusa
     let body = axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| Refusal::TooLarge)?;
     let checked = request::check(&body)?;
     let price = shared.prices.of(&checked.model).filter(|_| grant.models.contains(&checked.model));
-    let Some(price) = price else {
-        return Err(Refusal::Model(checked.model.chars().take(80).collect()));
-    };
-    if grant.remaining.0 <= 0 {
-        return Err(Refusal::SPENT);
-    }
     let agent = grant.agent;
-    let is_free = target.contains("count_tokens");
-    let reservation = match is_free {
-        true => None,
-        false => Some(reserve(&shared, grant, checked, price, body.len()).await?),
+    let Some(price) = price else {
+        let model = checked.model.chars().take(80).collect();
+        return Err(shared.refuse(agent, Limited::Model { model }));
     };
+    if let Some(until) = shared.credentials.back_at(shared.clock.now()) {
+        return Err(shared.refuse_for_now(agent, until));
+    }
+    let mut outgoing =
+        Outgoing { target, headers: parts.headers, body, price, agent, reservation: None };
+    if !target.contains("count_tokens") {
+        let size = checked.size.ok_or_else(|| {
+            Refusal::Malformed("it does not say how long the answer may be".to_owned())
+        })?;
+        pay(&shared, grant, checked.model, size, &mut outgoing).await?;
+    }
     let (answer, answered) = oneshot::channel();
-    let headers = headers::to_the_api(&parts.headers, &shared.anthropic.credential);
-    let outgoing = Outgoing { target, headers, body, price, agent, reservation };
     let running = shared.running.clone();
     running.spawn(follow(shared, outgoing, answer));
     answered.await.unwrap_or(Err(Refusal::Unreachable))
@@ -121,30 +152,39 @@ async fn grant(agents: &dyn Agents, headers: &HeaderMap) -> Result<AgentGrant, R
     if grant.ended { Err(Refusal::Ended) } else { Ok(grant) }
 }
 
-async fn reserve(
+/// Holds back what the request may cost, and shortens its answer where the whole does not fit.
+async fn pay(
     shared: &Shared,
     grant: AgentGrant,
-    checked: Checked,
-    price: Price,
-    body_bytes: usize,
-) -> Result<i64, Refusal> {
-    let reservation = Reservation {
-        agent: grant.agent,
-        task: grant.task,
-        repository: grant.repository,
-        model: checked.model,
-        reserved: price.cost(&meter::expected(body_bytes, checked.max_tokens)),
-        at: shared.clock.now(),
-    };
-    shared.agents.reserve(reservation).await.map_err(|error| {
-        tracing::warn!(agent.id = %grant.agent, error = %error, "no money could be held back");
+    model: String,
+    size: Size,
+    outgoing: &mut Outgoing,
+) -> Result<(), Refusal> {
+    let bill = Bill::new(outgoing.price, size);
+    let agent = grant.agent;
+    let reservation = Reservation { grant, model, bill, at: shared.clock.now() };
+    let reserved = shared.agents.reserve(reservation).await.map_err(|error| {
+        tracing::warn!(agent.id = %agent, error = %error, "no money could be held back");
         Refusal::OutOfReach
-    })
+    })?;
+    match reserved {
+        Reserved::Refused(limited) => Err(shared.refuse(agent, limited)),
+        Reserved::Held { number, output } => {
+            outgoing.reservation = Some(number);
+            if output < bill.wanted() {
+                tracing::info!(agent.id = %agent, output, wanted = bill.wanted(),
+                    "an answer was shortened to what its budget has left");
+                outgoing.body = survey::shortened(&outgoing.body, &size, output).into();
+            }
+            Ok(())
+        }
+    }
 }
 
 /// A request that was let through.
 struct Outgoing {
     target: &'static str,
+    /// The agent's own headers.
     headers: HeaderMap,
     body: Bytes,
     price: Price,
@@ -155,41 +195,116 @@ struct Outgoing {
 
 type Answer = oneshot::Sender<Result<Response, Refusal>>;
 
-/// Sends the request on and follows the answer to its end, also when nobody reads it any more.
+/// Sends the request on and follows the answer to its end, also when nobody reads it any more. What
+/// one credential gets too little for is asked again with the next.
 async fn follow(shared: Arc<Shared>, outgoing: Outgoing, mut answer: Answer) {
-    let url = format!("{}{}", shared.anthropic.base_url, outgoing.target);
-    let sent = shared
-        .client
-        .post(url)
-        .headers(outgoing.headers.clone())
-        .body(outgoing.body.clone())
-        .send();
-    let got = tokio::select! {
-        got = sent => got,
-        () = answer.closed() => return settle_unanswered(&shared, &outgoing).await,
-        () = shared.stop.cancelled() => return settle_unanswered(&shared, &outgoing).await,
-    };
-    let response = match got {
-        Ok(response) => response,
-        Err(error) => {
-            let connecting = error.is_connect();
-            tracing::warn!(agent.id = %outgoing.agent, error = %error.without_url(),
-                "the model's API could not be reached");
-            // Once the request was out, the work may have been done: then it is not free.
-            match connecting {
-                true => settle_free(&shared, &outgoing).await,
-                false => settle_unanswered(&shared, &outgoing).await,
+    loop {
+        let credential = match shared.credentials.pick(shared.clock.now()) {
+            Ok(credential) => credential,
+            Err(until) => {
+                settle_free(&shared, &outgoing).await;
+                let refusal = until.map(|until| shared.refuse_for_now(outgoing.agent, until));
+                let _ = answer.send(Err(refusal.unwrap_or(Refusal::Unreachable)));
+                return;
             }
-            let _ = answer.send(Err(Refusal::Unreachable));
-            return;
+        };
+        let sent = send(&shared, &outgoing, &credential);
+        let got = tokio::select! {
+            got = sent => got,
+            () = answer.closed() => return settle_unanswered(&shared, &outgoing).await,
+            () = shared.stop.cancelled() => return settle_unanswered(&shared, &outgoing).await,
+        };
+        let response = match got {
+            Ok(response) => response,
+            Err(error) => return unreachable(&shared, &outgoing, answer, error).await,
+        };
+        if response.status().is_success() {
+            shared.take_limited(outgoing.agent);
+            return stream(&shared, &outgoing, response, &credential, answer).await;
         }
-    };
-    note_quota(&shared, &response);
-    if response.status().is_success() {
-        stream(&shared, &outgoing, response, answer).await;
-    } else {
+        let refused = tokio::select! {
+            refused = refused(response, &credential) => refused,
+            () = answer.closed() => return settle_free(&shared, &outgoing).await,
+            () = shared.stop.cancelled() => return settle_free(&shared, &outgoing).await,
+        };
+        let Some(response) = come_short(&shared, &outgoing, refused, &credential).await else {
+            continue;
+        };
         settle_free(&shared, &outgoing).await;
-        pass_error(&shared, response, answer).await;
+        let _ = answer.send(Ok(response));
+        return;
+    }
+}
+
+async fn send(
+    shared: &Shared,
+    outgoing: &Outgoing,
+    credential: &Credential,
+) -> reqwest::Result<reqwest::Response> {
+    let url = format!("{}{}", shared.base_url, outgoing.target);
+    let headers = headers::to_the_api(&outgoing.headers, credential);
+    shared.client.post(url).headers(headers).body(outgoing.body.clone()).send().await
+}
+
+async fn unreachable(shared: &Shared, outgoing: &Outgoing, answer: Answer, error: reqwest::Error) {
+    let connecting = error.is_connect();
+    tracing::warn!(agent.id = %outgoing.agent, error = %error.without_url(),
+        "the model's API could not be reached");
+    // Once the request was out, the work may have been done: then it is not free.
+    match connecting {
+        true => settle_free(shared, outgoing).await,
+        false => settle_unanswered(shared, outgoing).await,
+    }
+    let _ = answer.send(Err(Refusal::Unreachable));
+}
+
+/// An error of the API as the agent may see it, read whole.
+struct Refused {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+async fn refused(response: reqwest::Response, credential: &Credential) -> Refused {
+    let headers = headers::to_the_agent(response.headers(), credential);
+    let status = response.status();
+    let body = error_body(response).await;
+    Refused { status, headers, body: headers::without_credential(&body, credential) }
+}
+
+/// Where the error says that there is no more for now: lets the credential rest. Nothing when another
+/// one is there to be tried, else what the agent is told, with the headers that tell when to come back.
+async fn come_short(
+    shared: &Shared,
+    outgoing: &Outgoing,
+    refused: Refused,
+    credential: &Credential,
+) -> Option<Response> {
+    let Refused { status, mut headers, body } = refused;
+    let now = shared.clock.now();
+    let Some(mut short) = shortage::read(status, &headers, &body, now) else {
+        return Some((status, headers, body).into_response());
+    };
+    if short.is_of_the_credential() {
+        rest(shared, credential, short).await;
+        short.until = shared.credentials.back_at(now)?;
+    }
+    shared.note(outgoing.agent, Limited::Quota { until: short.until, shortage: short.why });
+    if !short.is_soon_over(now) {
+        headers.insert(headers::SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    Some((status, headers, body).into_response())
+}
+
+/// Lets a credential rest, and notes it for the next start.
+async fn rest(shared: &Shared, credential: &Credential, short: Short) {
+    let name = credential.name();
+    tracing::warn!(credential = name, until = %short.until, why = ?short.why,
+        "a credential of the model's API rests");
+    shared.credentials.rest(credential, short.until);
+    let reason = format!("{:?}", short.why).to_lowercase();
+    if let Err(error) = shared.agents.rest(name, short.until, reason).await {
+        tracing::warn!(error = %error, "that a credential rests could not be noted");
     }
 }
 
@@ -201,20 +316,6 @@ async fn settle_unanswered(shared: &Shared, outgoing: &Outgoing) {
 /// Settles a request that the API did nothing for.
 async fn settle_free(shared: &Shared, outgoing: &Outgoing) {
     settle_with(shared, outgoing, Used::default(), true).await;
-}
-
-/// Passes an error on, with the headers that tell when to come back.
-async fn pass_error(shared: &Shared, response: reqwest::Response, mut answer: Answer) {
-    let credential = &shared.anthropic.credential;
-    let headers = headers::to_the_agent(response.headers(), credential);
-    let status = response.status();
-    let body = tokio::select! {
-        body = error_body(response) => body,
-        () = answer.closed() => return,
-        () = shared.stop.cancelled() => return,
-    };
-    let body = headers::without_credential(&body, credential);
-    let _ = answer.send(Ok((status, headers, body).into_response()));
 }
 
 async fn error_body(mut response: reqwest::Response) -> Vec<u8> {
@@ -235,9 +336,10 @@ async fn stream(
     shared: &Shared,
     outgoing: &Outgoing,
     mut response: reqwest::Response,
+    credential: &Credential,
     answer: Answer,
 ) {
-    let headers = headers::to_the_agent(response.headers(), &shared.anthropic.credential);
+    let headers = headers::to_the_agent(response.headers(), credential);
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut meter = Meter::new(kind.starts_with("text/event-stream"), outgoing.body.len());
     let (pieces, body) = mpsc::channel(PIECES_AHEAD);
@@ -285,20 +387,6 @@ async fn settle_with(shared: &Shared, outgoing: &Outgoing, used: Used, complete:
         tracing::error!(agent.id = %outgoing.agent, cost = cost.0, error = %error,
             "a model request could not be settled: what was held back for it stays so");
     }
-}
-
-/// Remembers until when the API gives no more.
-fn note_quota(shared: &Shared, response: &reqwest::Response) {
-    if response.status() != StatusCode::TOO_MANY_REQUESTS {
-        return;
-    }
-    let number = |name: &str| response.headers().get(name)?.to_str().ok()?.parse::<i64>().ok();
-    let reset = number("anthropic-ratelimit-unified-reset");
-    let reset = reset.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    let after = number(RETRY_AFTER.as_str()).and_then(TimeDelta::try_seconds);
-    let until = reset.or_else(|| shared.clock.now().checked_add_signed(after?));
-    let mut known = shared.quota_reset.lock().unwrap_or_else(PoisonError::into_inner);
-    *known = until.or(*known);
 }
 
 /// The rest of an answer, piece by piece.

@@ -5,8 +5,10 @@
 
 use serde_json::{Map, Value};
 
+use super::bill::Size;
 use super::refusal::Refusal;
 use super::strict::Strict;
+use super::survey;
 
 /// The fields of a body: what Claude Code 2.1.329 sends, and the plain ones of the API. Not among
 /// them: `mcp_servers`, `container`, and those that raise the price (`service_tier`, `speed`,
@@ -53,8 +55,8 @@ const INLINE_SOURCES: [&str; 3] = ["base64", "text", "content"];
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Checked {
     pub(super) model: String,
-    /// How many tokens the answer may have; 0 if it does not say.
-    pub(super) max_tokens: u64,
+    /// What it says about its price; none if it does not say how long its answer may be.
+    pub(super) size: Option<Size>,
 }
 
 /// Checks a body of `POST /v1/messages` or `POST /v1/messages/count_tokens`.
@@ -73,8 +75,7 @@ pub(super) fn check(body: &[u8]) -> Result<Checked, Refusal> {
     check_tools(fields.get("tools"))?;
     check_content(fields.get("system"))?;
     check_messages(fields.get("messages"))?;
-    let max_tokens = fields.get("max_tokens").and_then(Value::as_u64).unwrap_or_default();
-    Ok(Checked { model: model.to_owned(), max_tokens })
+    Ok(Checked { model: model.to_owned(), size: survey::size(&fields, body.len()) })
 }
 
 fn check_tools(tools: Option<&Value>) -> Result<(), Refusal> {
@@ -200,8 +201,9 @@ mod tests {
                 ]}]},
             ],
         });
-        let expected = Checked { model: "claude-opus-4-8".to_owned(), max_tokens: 64_000 };
-        assert_eq!(check(body.to_string().as_bytes()), Ok(expected));
+        let checked = check(body.to_string().as_bytes()).unwrap();
+        assert_eq!(checked.model, "claude-opus-4-8");
+        assert_eq!(checked.size.map(|size| size.max_output), Some(64_000));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::model::Timestamp;
+use crate::model::{AgentId, Limited, Timestamp};
 
 use super::agents::Agents;
+use super::pool::Pool;
 use super::relay::{self, Shared};
 use super::settings::Settings;
 
@@ -82,13 +83,17 @@ impl Gateway {
         })?;
         let shared = Arc::new(Shared {
             agents,
-            anthropic: settings.anthropic.clone(),
+            base_url: settings.anthropic.base_url.clone(),
+            credentials: Pool::new(
+                settings.anthropic.credentials.clone(),
+                settings.anthropic.resting.iter().cloned(),
+            ),
             prices: settings.prices.clone(),
             clock,
             client,
             running: TaskTracker::new(),
             stop: CancellationToken::new(),
-            quota_reset: Mutex::new(None),
+            limited: Mutex::default(),
         });
         let accepting = CancellationToken::new();
         let router = Router::new().fallback(relay::serve).with_state(Arc::clone(&shared));
@@ -105,21 +110,20 @@ impl Gateway {
         &self.settings.socket
     }
 
-    /// Until when the API gives no more, by its newest 429; nothing if it never said so. The moment
-    /// may be past.
-    #[must_use]
-    pub fn quota_reset(&self) -> Option<Timestamp> {
-        *self.shared.quota_reset.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Tells, also after the gateway went, when asking again makes sense.
     pub fn quota_back(&self) -> impl Fn() -> Timestamp + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move || {
-            let known = *shared.quota_reset.lock().unwrap_or_else(PoisonError::into_inner);
             let now = shared.clock.now();
-            known.filter(|reset| *reset > now).unwrap_or(now + QUOTA_REST)
+            shared.credentials.back_at(now).unwrap_or(now + QUOTA_REST)
         }
+    }
+
+    /// Tells, also after the gateway went, which limit an agent met last, if no request of its was
+    /// answered since then; the second time it is forgotten.
+    pub fn limited(&self) -> impl Fn(AgentId) -> Option<Limited> + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |agent| shared.take_limited(agent)
     }
 
     /// Stops: takes no more requests, lets open ones go on for three seconds, ends them, and returns

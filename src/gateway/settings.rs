@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use crate::model::Timestamp;
 
-use super::Prices;
+use super::{Credential, Prices};
 
 /// The gateway's settings.
 #[derive(Debug, Clone)]
@@ -27,15 +27,8 @@ pub struct Settings {
 pub struct Anthropic {
     /// `https://api.anthropic.com`, without a path.
     pub base_url: String,
-    /// What opens it.
-    pub credential: Credential,
-}
-
-/// A real credential; it never reaches an agent.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// Sent as `x-api-key`.
-    ApiKey(SecretString),
-    /// Sent as `authorization: Bearer`.
-    Bearer(SecretString),
+    /// What opens it: the first that does not rest is taken.
+    pub credentials: Vec<Credential>,
+    /// Until when some of them rest, by name, as it was noted before.
+    pub resting: Vec<(String, Timestamp)>,
 }

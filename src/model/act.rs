@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, CommentId, Permission, QuestionId};
+use super::{AgentId, CommentId, Micros, Permission, QuestionId};
 
 /// One act. The ledger's marker is looked up on GitHub before a repetition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +179,13 @@ pub enum NotHere {
     NotServed,
     /// The issue or pull request is closed.
     Closed,
+    /// It does not say how much money is to be added.
+    NoAmount,
+    /// The server lets no task cost so much.
+    OverLimit {
+        /// The most that it lets one cost.
+        limit: Micros,
+    },
 }
 
 /// The reactions that Baton gives.

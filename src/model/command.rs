@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Micros;
+
 /// One command, parsed from a comment, a tick or the server's command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
@@ -42,6 +44,11 @@ pub enum Command {
     Stop,
     /// Go on after a stop or a parking.
     Resume,
+    /// Let the task cost more, within the server's limit, and go on where that was what it lacked.
+    Budget {
+        /// By how much; none where it was not said so that it can be understood.
+        add: Option<Micros>,
+    },
     /// Switch Baton off in this repository.
     Off,
     /// Switch it on again.
@@ -75,6 +82,7 @@ impl Command {
             Self::Retry => "retry",
             Self::Stop => "stop",
             Self::Resume => "resume",
+            Self::Budget { .. } => "budget",
             Self::Off => "off",
             Self::On => "on",
             Self::Status => "status",
@@ -84,9 +92,9 @@ impl Command {
     }
 
     /// All words that are commands, in the order that help lists them.
-    pub const WORDS: [&'static str; 15] = [
+    pub const WORDS: [&'static str; 16] = [
         "plan", "approve", "revise", "reject", "answer", "fix", "review", "audit", "retry", "stop",
-        "resume", "off", "on", "status", "help",
+        "resume", "budget", "off", "on", "status", "help",
     ];
 }
 

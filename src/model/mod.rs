@@ -13,6 +13,7 @@ mod footprint;
 mod ids;
 mod job;
 mod letter;
+mod limited;
 mod money;
 mod outcome;
 mod policy;
@@ -38,13 +39,15 @@ pub use footprint::{Footprint, size};
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Share, Sweep};
 pub use letter::{Addressee, Letter, LetterKind};
+pub use limited::{BudgetScope, Limited, Shortage};
 pub use money::{BUDGET_SPENT, Micros};
 pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
 pub use policy::{
-    BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, RolePolicy, Until,
+    AfterQuota, BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy,
+    RolePolicy, Until,
 };
 pub use preset::Preset;
 pub use question::{Answer, Fallback, Question};
@@ -53,7 +56,7 @@ pub use report::{
     ReportKind, ReviewComment,
 };
 pub use role::Role;
-pub use room::{Machine, Need, Shortage};
+pub use room::{Lack, Machine, Need};
 pub use situation::{
     Agent, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState, InputComment,
     IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation, Stage, Task,

@@ -25,6 +25,20 @@ impl Micros {
     pub fn from_dollars(dollars: f64) -> Self {
         Self((dollars * 1e6).round() as i64)
     }
+
+    /// Reads dollars and cents as people write them (`2`, `2.5`, `2.50`), exactly; nothing where it is
+    /// none of these, or more than 10,000.
+    #[must_use]
+    pub fn of_text(dollars: &str) -> Option<Self> {
+        let (whole, cents) = dollars.split_once('.').unwrap_or((dollars, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(cents) || whole.len() > 5 || cents.len() > 2 {
+            return None;
+        }
+        let tens = if cents.len() == 1 { 10 } else { 1 };
+        let cents = whole.parse::<i64>().ok()? * 100 + cents.parse::<i64>().ok()? * tens;
+        (cents <= 1_000_000).then_some(Self(cents * 10_000))
+    }
 }
 
 impl ops::Add for Micros {
@@ -62,5 +76,23 @@ mod tests {
         assert_eq!(Micros(1).to_string(), "$0.01");
         assert_eq!(Micros(1_370_000).to_string(), "$1.37");
         assert_eq!(Micros::from_dollars(f64::NAN), Micros::ZERO);
+    }
+
+    #[test]
+    fn dollars_are_read_as_they_are_written_and_nothing_else_is() {
+        for (text, micros) in [
+            ("2", 2_000_000),
+            ("0.5", 500_000),
+            ("0.05", 50_000),
+            ("1.10", 1_100_000),
+            ("10000", 10_000_000_000),
+        ] {
+            assert_eq!(Micros::of_text(text), Some(Micros(micros)), "{text}");
+        }
+        for text in
+            ["", ".", "1.", ".5", "1.005", "-1", "1e3", "1,5", "10000.01", "123456", "1.2.3"]
+        {
+            assert_eq!(Micros::of_text(text), None, "{text}");
+        }
     }
 }

@@ -72,6 +72,20 @@ pub struct Policy {
     pub agents: Option<u32>,
     /// Bots that may start work, by numeric id.
     pub bots: Vec<ActorId>,
+    /// Whether a task that ran out of quota goes on by itself once there is more.
+    #[serde(default)]
+    pub after_quota: AfterQuota,
+}
+
+/// Who lets a task go on once the model's provider gives more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterQuota {
+    /// Baton, at the time that the thread names.
+    #[default]
+    Auto,
+    /// A person, by command.
+    Person,
 }
 
 /// What it takes to build a repository: `setup` and `environment` of its policy.
@@ -117,6 +131,12 @@ pub struct RolePolicy {
     pub model: Option<String>,
     /// Minutes in all.
     pub minutes: Option<u32>,
+    /// Models that its agents may ask; empty means the one above alone.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Money for one agent.
+    #[serde(default)]
+    pub budget: Option<Micros>,
 }
 
 /// What no repository can raise.
@@ -128,6 +148,14 @@ pub struct Limits {
     pub repository_day: Micros,
     /// Money for the server and day.
     pub server_day: Micros,
+    /// Money for one agent; none means as much as its task has.
+    pub agent: Option<Micros>,
+    /// Requests to a model by one agent.
+    pub requests: u32,
+    /// The models that a role may ask; a role that is not named may ask each that has a price.
+    pub models: BTreeMap<Role, Vec<String>>,
+    /// Who lets tasks go on after a quota came back; `Person` here holds whatever policy says.
+    pub after_quota: AfterQuota,
     /// Agents at once.
     pub agents: u32,
     /// Agents at once in one repository.
@@ -188,6 +216,7 @@ impl Default for Policy {
             max_rounds: 3,
             agents: None,
             bots: Vec::new(),
+            after_quota: AfterQuota::Auto,
         }
     }
 }
@@ -198,6 +227,10 @@ impl Default for Limits {
             task: Micros(5_000_000),
             repository_day: Micros(25_000_000),
             server_day: Micros(100_000_000),
+            agent: None,
+            requests: 500,
+            models: BTreeMap::new(),
+            after_quota: AfterQuota::Auto,
             agents: 16,
             repository_agents: 4,
             role_agents: BTreeMap::new(),

@@ -57,12 +57,6 @@ impl Role {
     pub const REQUESTED: [Self; 4] =
         [Self::Generic, Self::Refactor, Self::TestGeneration, Self::Analysis];
 
-    /// The role of a name.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
-
     /// The name of the role's file in `prompts/` and in policy.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -7,7 +7,7 @@ use super::Footprint;
 /// What there is too little of for an agent to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Shortage {
+pub enum Lack {
     /// The machine's memory.
     Memory,
     /// The machine's processors.
@@ -22,7 +22,7 @@ pub enum Shortage {
     ProviderLimit,
 }
 
-impl Shortage {
+impl Lack {
     /// All of them.
     pub const ALL: [Self; 6] = [
         Self::Memory,
@@ -103,22 +103,17 @@ impl Machine {
     /// kept for it. The first one starts as long as there is any memory: otherwise a machine that is smaller
     /// than the estimate would never start any.
     #[must_use]
-    pub fn shortage(
-        &self,
-        need: &Need,
-        running: &[Footprint],
-        starting: usize,
-    ) -> Option<Shortage> {
+    pub fn lack(&self, need: &Need, running: &[Footprint], starting: usize) -> Option<Lack> {
         let all = running.len() + starting;
         let to_come: u64 = running.iter().map(|it| need.memory.saturating_sub(it.memory)).sum();
         let starting = need.memory.saturating_mul(starting as u64);
         let own = if all == 0 { 0 } else { need.memory };
         if self.available < SPARE + to_come + starting + own {
-            return Some(Shortage::Memory);
+            return Some(Lack::Memory);
         }
         let processors = u64::from(need.processor) * (all as u64 + 1);
         let busy = self.pressure >= BUSY || processors > u64::from(self.processors) * 1000;
-        (all > 0 && busy).then_some(Shortage::Processors)
+        (all > 0 && busy).then_some(Lack::Processors)
     }
 
     /// How many more agents have room by their memory, beside those that run.
@@ -148,26 +143,26 @@ mod tests {
     fn what_running_agents_do_not_take_yet_is_kept_for_them() {
         let running = [at(100), at(390)];
         // 256 spare, 300 and 10 to come, 400 of its own.
-        assert_eq!(machine(966).shortage(&NEED, &running, 0), None);
-        assert_eq!(machine(965).shortage(&NEED, &running, 0), Some(Shortage::Memory));
-        assert_eq!(machine(1365).shortage(&NEED, &running, 1), Some(Shortage::Memory));
-        assert_eq!(machine(1366).shortage(&NEED, &running, 1), None);
+        assert_eq!(machine(966).lack(&NEED, &running, 0), None);
+        assert_eq!(machine(965).lack(&NEED, &running, 0), Some(Lack::Memory));
+        assert_eq!(machine(1365).lack(&NEED, &running, 1), Some(Lack::Memory));
+        assert_eq!(machine(1366).lack(&NEED, &running, 1), None);
     }
 
     #[test]
     fn the_first_agent_starts_on_a_machine_that_is_small_or_busy_but_not_on_a_full_one() {
         let busy = Machine { pressure: 1000, ..machine(300) };
-        assert_eq!(busy.shortage(&NEED, &[], 0), None);
-        assert_eq!(machine(200).shortage(&NEED, &[], 0), Some(Shortage::Memory));
+        assert_eq!(busy.lack(&NEED, &[], 0), None);
+        assert_eq!(machine(200).lack(&NEED, &[], 0), Some(Lack::Memory));
     }
 
     #[test]
     fn busy_processors_let_no_second_agent_start() {
         let busy = Machine { pressure: BUSY, ..machine(9000) };
-        assert_eq!(busy.shortage(&NEED, &[at(1)], 0), Some(Shortage::Processors));
+        assert_eq!(busy.lack(&NEED, &[at(1)], 0), Some(Lack::Processors));
         // Six of three tenths are what two processors do, a seventh is more.
-        assert_eq!(machine(9000).shortage(&NEED, &[at(1); 5], 0), None);
-        assert_eq!(machine(9000).shortage(&NEED, &[at(1); 6], 0), Some(Shortage::Processors));
+        assert_eq!(machine(9000).lack(&NEED, &[at(1); 5], 0), None);
+        assert_eq!(machine(9000).lack(&NEED, &[at(1); 6], 0), Some(Lack::Processors));
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub fn agent(id: i64, stage: StageKey, attempt: u32) -> Agent {
         todo: vec![],
         last_line: None,
         wanted: None,
+        limited: None,
         started_at: None,
         ended_at: None,
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     ActorId, AgentId, AgentState, Approval, Approved, BranchName, CommandRunId, CommentId,
     DeploymentId, DeploymentState, Difference, Environment, Fetched, Footprint, InputHash, Inputs,
-    InstallationId, Limits, Login, Micros, Outcome, Permission, Person, PlanHash, PlanOutcome,
-    Policy, Question, RepositoryId, RepositoryName, Role, SessionId, Severity, Sha, Shortage,
+    InstallationId, Lack, Limited, Limits, Login, Micros, Outcome, Permission, Person, PlanHash,
+    PlanOutcome, Policy, Question, RepositoryId, RepositoryName, Role, SessionId, Severity, Sha,
     StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
 };
 
@@ -258,13 +258,15 @@ pub struct Agent {
     pub footprint: Footprint,
     /// Why it does not start yet, where it is queued.
     #[serde(default)]
-    pub waits_for: Option<Shortage>,
+    pub waits_for: Option<Lack>,
     /// Its list of what is done and left.
     pub todo: Vec<TodoItem>,
     /// Its last words.
     pub last_line: Option<Untrusted>,
     /// Whether somebody wants it to end.
     pub wanted: Option<Stop>,
+    /// The limit at which the gateway refused its last request, if that ended it.
+    pub limited: Option<Limited>,
     /// When its process started.
     pub started_at: Option<Timestamp>,
     /// When it ended.

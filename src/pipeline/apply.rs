@@ -93,6 +93,7 @@ impl<'a> Apply<'a> {
                     outsiders.push(login.clone());
                 }
             }
+            Effect::Budget { budget } => self.task()?.budget = *budget,
             Effect::Rounds { rounds } => self.task()?.rounds = *rounds,
             Effect::Pull { number, head } => self.pull(tx, *number, head).await?,
             Effect::Merged { commit } => self.task()?.merged = Some(commit.clone()),

@@ -85,7 +85,9 @@ async fn begun(
     if task.state.is_final() || matches!(task.state, TaskState::Parked(_)) {
         return Err("it was stopped before it began".to_owned());
     }
-    refresh_mirror(parts, situation).await.map_err(|failure| failure.to_string())?;
+    refresh_mirror(parts, situation, Some(&run.sha))
+        .await
+        .map_err(|failure| failure.to_string())?;
     let network = matches!(run.kind, RunKind::Deploy | RunKind::Verify);
     let supplies = match run.kind {
         RunKind::Test | RunKind::Verify => {

@@ -18,13 +18,15 @@ use super::{
 use crate::{
     agent::{Assignment, Life, Patience, Supplies, Wires, prompt},
     db::{
-        agent_sessions, agents, command_runs, context_entries, events, letters::Reader, questions,
-        tasks,
+        agent_sessions, agents, command_runs, context_entries, events,
+        letters::Reader,
+        questions, tasks,
+        usage::{self, Settled},
     },
     github::{Access, GitHubError},
     model::{
         Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, FailKind, NewEvent, QuestionId,
-        RunKind, Situation, StageKey, Subject, Sweep, TaskId, What,
+        RunKind, Sha, Situation, StageKey, Subject, Sweep, TaskId, What,
     },
     queue::{self, Claimed},
     workspace::{Identity, trailers},
@@ -53,7 +55,7 @@ pub(super) async fn agent(parts: &Parts, claimed: &Claimed, id: AgentId) -> Resu
 }
 
 fn lost() -> Life {
-    Life { end: End::Lost, outcome: None, head: None, session: None, cost: None }
+    Life::only(End::Lost)
 }
 
 async fn finish(parts: &Parts, claimed: &Claimed) -> Result<(), Failure> {
@@ -71,14 +73,14 @@ async fn start(
 ) -> Result<Life, Failure> {
     let situation = situation::of_task(parts, task).await?;
     writing::possible(parts, &situation).await?;
-    refresh_mirror(parts, &situation).await?;
+    refresh_mirror(parts, &situation, Some(&agent.base)).await?;
     let now = parts.clock.now();
     agents::set_state(&parts.pool, agent.id, &AgentState::Queued, &AgentState::Preparing, now)
         .await?;
     let assignment = match assignment(parts, &situation, agent).await {
         Ok(assignment) => assignment,
         Err(Failure::Hopeless(problem)) => {
-            return Ok(Life { end: End::Failed(FailKind::Setup(problem)), ..lost() });
+            return Ok(Life::only(End::Failed(FailKind::Setup(problem))));
         }
         Err(failure) => return Err(failure),
     };
@@ -99,13 +101,20 @@ async fn start(
     Ok(life)
 }
 
-/// Brings the repository's mirror up to date.
-pub(super) async fn refresh_mirror(parts: &Parts, situation: &Situation) -> Result<(), Failure> {
+/// Brings the repository's mirror up to date, with all that one commit needs to be checked out.
+pub(super) async fn refresh_mirror(
+    parts: &Parts,
+    situation: &Situation,
+    commit: Option<&Sha>,
+) -> Result<(), Failure> {
     let repository = &situation.repository;
     let repo = parts.github.repository(repository);
-    let token = repo.git_token(Access::Read).await?;
-    let refreshed =
-        parts.runtime.workspaces.refresh(repository.id, &repo.git_url(), Some(&token)).await;
+    let (url, token) = (repo.git_url(), repo.git_token(Access::Read).await?);
+    let workspaces = &parts.runtime.workspaces;
+    let mut refreshed = workspaces.refresh(repository.id, &url, Some(&token)).await;
+    if let (Ok(()), Some(commit)) = (&refreshed, commit) {
+        refreshed = workspaces.complete(repository.id, commit, &url, Some(&token)).await;
+    }
     refreshed.map_err(|error| {
         let message = error.to_string();
         Failure::GitHub(GitHubError::Retry { after: Duration::from_secs(2), message })
@@ -262,12 +271,17 @@ async fn save(
     if life.end == End::Lost {
         // Its workspace is still there.
         wake = queue::enqueue(&mut tx, &[sweep::one(Sweep::Agents, now)]).await?;
+        // So is what was held back for its requests, and the gateway that carried them is gone.
+        for request in usage::list_open_of(&mut *tx, agent.id).await? {
+            usage::settle(&mut tx, request, Settled::Unseen, now).await?;
+        }
     }
+    let Life { end, outcome, head, limited, .. } = life;
     let (end, outcome) = match asked {
         Some(question) => (End::Asked(question), None),
-        None => (life.end, life.outcome),
+        None => (end, outcome),
     };
-    let finished = agents::Finished { end, outcome, head: life.head };
+    let finished = agents::Finished { end, outcome, head, limited };
     agents::finish(&mut *tx, agent.id, finished, now).await?;
     command_runs::end_lost_setups(&mut *tx, task, agent.stage, now).await?;
     let wake = wake.and(parse::save(&mut tx, &[event], now).await?);
@@ -298,8 +312,7 @@ async fn refuse(
     let event = told(parts, task, agent, What::StartRefused { agent: agent.id, reason }).await?;
     let mut tx = parts.pool.begin().await?;
     let end = End::Cancelled(CancelledBy::Superseded);
-    agents::finish(&mut *tx, agent.id, agents::Finished { end, outcome: None, head: None }, now)
-        .await?;
+    agents::finish(&mut *tx, agent.id, agents::Finished::only(end), now).await?;
     let wake = parse::save(&mut tx, &[event], now).await?;
     queue::finish(&mut tx, claimed, now).await?;
     tx.commit().await?;

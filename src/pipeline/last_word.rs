@@ -84,7 +84,7 @@ async fn agent_ends(
         return Ok(Wake::none());
     }
     let end = End::Failed(FailKind::Setup(error.to_owned()));
-    let finished = agents::Finished { end, outcome: None, head: None };
+    let finished = agents::Finished::only(end);
     let now = parts.clock.now();
     agents::finish(&mut *tx, id, finished, now).await?;
     command_runs::end_lost_setups(&mut *tx, row.task, row.agent.stage, now).await?;

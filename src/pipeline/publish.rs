@@ -70,7 +70,7 @@ async fn out(
     head: &Sha,
 ) -> Result<What, Failure> {
     writing::allowed(parts).await?;
-    refresh_mirror(parts, situation).await?;
+    refresh_mirror(parts, situation, None).await?;
     if let Some(refusal) = checked(parts, situation, head).await? {
         return Ok(What::PublishRefused { refusal });
     }

@@ -7,17 +7,19 @@ use chrono::TimeDelta;
 use super::{Failure, Parts, facts::known, last_word, parse, perform};
 use crate::{
     db::{
-        agents, command_runs,
+        DbError, agents, budgets, command_runs,
         deliveries::{self, NewDelivery},
         ledger,
         partitions::{self, Partitioned},
-        questions, reports, repositories, tasks, usage,
+        questions, reports, repositories, tasks,
+        usage::{self, Settled},
     },
     model::{
-        Actor, Cause, Command, Form, Job, NewEvent, NewJob, Subject, Sweep, Task, TaskId,
-        Timestamp, What,
+        Actor, AfterQuota, Cause, Command, Form, Job, NewEvent, NewJob, Subject, Sweep, Task,
+        TaskId, Timestamp, What,
     },
     queue::{self, Claimed, Wake},
+    workflow::policy::within,
 };
 
 /// How far back the list of deliveries is read: GitHub keeps it for three days.
@@ -56,8 +58,7 @@ pub(super) async fn run(parts: &Parts, claimed: &Claimed, sweep: Sweep) -> Resul
         Sweep::Agents => {
             last_word::of_lost(parts).await?;
             unused_workspaces(parts).await?;
-            let now = parts.clock.now();
-            usage::release_of_ended(&parts.pool, now - LAST_ANSWER, now).await?;
+            settle_unseen(parts).await?;
             Wake::none()
         }
         Sweep::Deadlines => deadlines(parts).await?,
@@ -194,12 +195,16 @@ async fn unsaid(parts: &Parts) -> Result<Wake, Failure> {
     Ok(wake)
 }
 
-/// Resumes tasks whose quota is back, and goes on where nobody answered in time.
+/// Resumes tasks whose quota is back, save where a person is to say so, and goes on where nobody answered
+/// in time.
 async fn deadlines(parts: &Parts) -> Result<Wake, Failure> {
     let now = parts.clock.now();
     let mut found = Vec::new();
     for id in tasks::list_quota_back(&parts.pool, now).await? {
         let row = tasks::load(&parts.pool, id).await?;
+        if within(row.policy.clone(), &parts.settings.limits).after_quota == AfterQuota::Person {
+            continue;
+        }
         let what =
             What::CommandGiven { command: Command::Resume, form: Form::Operator, comment: None };
         found.push(event(&row.task, row.repository, what, now));
@@ -212,6 +217,20 @@ async fn deadlines(parts: &Parts) -> Result<Wake, Failure> {
     let wake = parse::save(&mut tx, &found, now).await?;
     tx.commit().await?;
     Ok(wake)
+}
+
+/// Books what nobody saw the end of, each by itself: a settlement may come in between.
+async fn settle_unseen(parts: &Parts) -> Result<(), Failure> {
+    let now = parts.clock.now();
+    for id in usage::list_unseen(&parts.pool, now - LAST_ANSWER).await? {
+        let mut tx = parts.pool.begin().await?;
+        match usage::settle(&mut tx, id, Settled::Unseen, now).await {
+            Ok(()) => tx.commit().await?,
+            Err(DbError::Stale { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Deletes what agents and runs of a Baton that was killed have left on this machine.
@@ -243,6 +262,7 @@ async fn retention(parts: &Parts) -> Result<Wake, Failure> {
         Ok(layers) => tracing::info!(layers, "deleted what set-ups brought and nobody used"),
         Err(error) => tracing::warn!(%error, "what set-ups brought could not be looked through"),
     }
+    budgets::forget(&parts.pool, now).await?;
     while deliveries::delete_before(&parts.pool, now - KEEP_DELIVERIES, 1000).await? == 1000 {}
     Ok(Wake::none())
 }

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::{Failure, Parts};
 use crate::{
     db::{agents, reports},
-    model::{AgentId, Job, NewJob, ReportKind, Shortage},
+    model::{AgentId, Job, Lack, NewJob, ReportKind},
     queue::{self, Running},
 };
 
@@ -18,7 +18,7 @@ const SHORT: TimeDelta = TimeDelta::seconds(3);
 ///
 /// # Errors
 /// When the database is away.
-pub async fn tell(parts: &Parts, machine: Option<Shortage>) -> Result<(), Failure> {
+pub async fn tell(parts: &Parts, machine: Option<Lack>) -> Result<(), Failure> {
     let limits = &parts.settings.limits;
     let running = Running { total: limits.agents, per_repository: limits.repository_agents };
     let due = parts.clock.now() - SHORT;
@@ -30,10 +30,10 @@ pub async fn tell(parts: &Parts, machine: Option<Shortage>) -> Result<(), Failur
     Ok(())
 }
 
-async fn note(parts: &Parts, id: AgentId, shortage: Option<Shortage>) -> Result<(), Failure> {
+async fn note(parts: &Parts, id: AgentId, lack: Option<Lack>) -> Result<(), Failure> {
     let now = parts.clock.now();
     let mut tx = parts.pool.begin().await?;
-    if !agents::set_waits_for(&mut *tx, id, shortage).await? {
+    if !agents::set_waits_for(&mut *tx, id, lack).await? {
         return Ok(());
     }
     let row = agents::load(&mut *tx, id).await?;

@@ -3,7 +3,7 @@
 use sqlx::PgExecutor;
 
 use super::{QueueError, Running};
-use crate::model::{Job, Lane, Shortage, Timestamp};
+use crate::model::{Job, Lack, Lane, Timestamp};
 
 /// A job that is due and not claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct WaitingJob {
     /// What it would do.
     pub job: Job,
     /// The limit that holds it back, if one does.
-    pub held_by: Option<Shortage>,
+    pub held_by: Option<Lack>,
 }
 
 /// Lists jobs of the agent lane that were due at a moment and wait, by the limits that claiming keeps to; a
@@ -55,17 +55,17 @@ pub async fn list_waiting(
     // A job that this version does not know is one of a newer one beside it.
     let known = rows.filter_map(|row| {
         let job = serde_json::from_value(row.payload).ok()?;
-        Some(WaitingJob { job, held_by: row.held_by.as_deref().and_then(shortage) })
+        Some(WaitingJob { job, held_by: row.held_by.as_deref().and_then(lack) })
     });
     Ok(known.collect())
 }
 
-fn shortage(held_by: &str) -> Option<Shortage> {
+fn lack(held_by: &str) -> Option<Lack> {
     match held_by {
-        "server" => Some(Shortage::ServerLimit),
-        "repo" => Some(Shortage::RepositoryLimit),
-        "role" => Some(Shortage::RoleLimit),
-        "provider" => Some(Shortage::ProviderLimit),
+        "server" => Some(Lack::ServerLimit),
+        "repo" => Some(Lack::RepositoryLimit),
+        "role" => Some(Lack::RoleLimit),
+        "provider" => Some(Lack::ProviderLimit),
         _ => None,
     }
 }

@@ -22,6 +22,9 @@ pub fn meaning(word: &str) -> Option<&'static str> {
         "retry" => "runs the failed stage again",
         "stop" => "stops the task and keeps what there is",
         "resume" => "goes on after a stop or a parking",
+        "budget" => {
+            "lets the task cost so many dollars more, and goes on where that was what it lacked"
+        }
         "off" => "switches Baton off in this repository",
         "on" => "switches Baton on in this repository",
         "status" => "says where the task stands",
@@ -39,6 +42,7 @@ pub fn usage(word: &str) -> String {
         "revise" => "revise <what to change>".to_owned(),
         "reject" => "reject <why>".to_owned(),
         "answer" => "answer <n>: <your answer>".to_owned(),
+        "budget" => "budget +<dollars>".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -91,9 +95,9 @@ pub fn typed(situation: &Situation, usage: &str) -> String {
 
 fn after_parking(reason: &ParkReason) -> &'static [&'static str] {
     match reason {
-        ParkReason::Budget => &["status"],
+        ParkReason::Budget => &["budget", "resume"],
         ParkReason::NoSandbox { .. } | ParkReason::Stopped(_) => &["resume"],
-        ParkReason::Quota { .. } => &["stop"],
+        ParkReason::Quota { .. } => &["resume", "stop"],
         ParkReason::NotConverging => &["fix", "resume"],
         ParkReason::Failed(_) => &["retry"],
         ParkReason::Refused(_) => &["retry"],

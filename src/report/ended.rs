@@ -6,6 +6,7 @@ use crate::model::{
 };
 
 use super::figures::moment;
+use super::limits::{after_quota, money_sentence, refused_at};
 use super::people::ended_by;
 use super::question::how;
 use super::quote::line;
@@ -39,13 +40,13 @@ pub fn ending(situation: &Situation, agent: &Agent, end: &End) -> Option<Ending>
                 conclusion: Conclusion::Cancelled,
                 title: format!("no quota until {until}"),
                 what: format!("{} gives no more until {until}.", provider(agent)),
-                next: "It goes on by itself then. Nothing to do.".to_owned(),
+                next: after_quota(situation),
             }
         }
         End::OutOfBudget => Ending {
             conclusion: Conclusion::ActionRequired,
-            title: "the task's money is spent".to_owned(),
-            what: format!("The {stage} agent was ended because the task's money is spent."),
+            title: "its money is spent".to_owned(),
+            what: money_sentence(agent),
             next: "The progress comment says how to go on.".to_owned(),
         },
         End::TimedOut(watchdog) => timed_out(situation, agent, *watchdog),
@@ -104,6 +105,7 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
     let verb = stage.name();
     let again = format!("`/{name} retry` tries again.");
     let detail = |text: &str| line(&Untrusted::from(text), 600);
+    let limited = situation.last_agent(stage).and_then(|agent| refused_at(situation, agent));
     let (title, what, next) = match kind {
         FailKind::Setup(why) => (
             "could not begin",
@@ -124,13 +126,12 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
             ),
             again,
         ),
-        FailKind::Model(why) => (
-            "the model API refused",
-            format!("The model API refused: {}", detail(why)),
-            format!(
+        FailKind::Model(why) => limited.unwrap_or_else(|| {
+            let next = format!(
                 "`/{name} retry` tries again; a refused key or model is for whoever runs the server."
-            ),
-        ),
+            );
+            ("the model API refused", format!("The model API refused: {}", detail(why)), next)
+        }),
         FailKind::Tools(why) => (
             "the agent could not reach Baton's tools",
             format!(

@@ -22,6 +22,7 @@ mod findings;
 mod fit;
 mod kept;
 mod labels;
+mod limits;
 mod marker;
 mod parked;
 mod people;

@@ -1,16 +1,17 @@
 //! Why a task is parked: what went wrong, who must act, and the commands that continue.
 
 use crate::model::{
-    AgentState, FindingState, Micros, Outcome, ParkReason, Severity, Situation, StageKey,
-    StageState, Untrusted,
+    AgentState, FindingState, Outcome, ParkReason, Severity, Situation, StageKey, StageState,
+    Untrusted,
 };
 
 use super::commands::typed;
 use super::ended::{ending, failed};
 use super::evidence::{agent_says, criteria};
-use super::figures::{count, moment, spent};
+use super::figures::count;
+use super::limits::{no_money, no_quota};
 use super::people::{ended_by, pull_name};
-use super::quote::{code, line};
+use super::quote::line;
 use super::refused::refused;
 
 /// A parking, ready to be said.
@@ -32,18 +33,8 @@ pub fn parked(situation: &Situation, reason: &ParkReason) -> Parked {
     let name = &situation.name;
     let go_on = |text: String| vec![("Go on", text)];
     match reason {
-        ParkReason::Budget => budget(situation),
-        ParkReason::Quota { until } => {
-            let until = moment(*until, situation.now);
-            Parked {
-                headline: format!("the model's quota is used up until {until}"),
-                wrong: "The model's provider gives no more before then.".to_owned(),
-                next: go_on(format!(
-                    "nothing to do, it resumes by itself at {until}; `/{name} stop` prevents that."
-                )),
-                needs_person: false,
-            }
-        }
+        ParkReason::Budget => no_money(situation),
+        ParkReason::Quota { until } => no_quota(situation, *until),
         ParkReason::NotConverging => not_converging(situation),
         ParkReason::Failed(stage) => stage_failed(situation, *stage),
         ParkReason::Refused(refusal) => {
@@ -92,58 +83,6 @@ pub fn parked(situation: &Situation, reason: &ParkReason) -> Parked {
             needs_person: false,
         },
     }
-}
-
-/// Which limit it was decides what continues: a task keeps the budget that it began with.
-fn budget(situation: &Situation) -> Parked {
-    let name = &situation.name;
-    let (server, limits) = (&situation.server, &situation.server.limits);
-    let (spent_here, budget) = situation
-        .task
-        .as_ref()
-        .map_or((Micros::ZERO, Micros::ZERO), |task| (task.spent, task.budget));
-    let resume = typed(situation, "resume");
-    let (headline, go_on) = if spent_here >= limits.task && budget > limits.task {
-        let limit = limits.task;
-        (
-            task_spent(situation),
-            format!(
-                "{limit} is this server's limit for one task; once whoever runs it has raised that, {resume}."
-            ),
-        )
-    } else if spent_here < budget && server.repository_spent_today >= limits.repository_day {
-        let limit = limits.repository_day;
-        (
-            format!("this repository's {limit} for today are spent"),
-            format!("{resume} tomorrow (UTC)."),
-        )
-    } else if spent_here < budget && server.spent_today >= limits.server_day {
-        let limit = limits.server_day;
-        (format!("this server's {limit} for today are spent"), format!("{resume} tomorrow (UTC)."))
-    } else {
-        let limit = limits.task;
-        (
-            task_spent(situation),
-            format!(
-                "a task keeps the budget it began with. Raise `budget` in `.github/baton.yml` (this server allows {limit}), \
-             then take the label `{name}` off and put it on: a new task begins."
-            ),
-        )
-    };
-    let branch = situation.task.as_ref().and_then(|task| task.branch.as_ref());
-    let yourself =
-        branch.map(|branch| ("Finish it yourself", format!("push to {}.", code(branch.as_str()))));
-    let leave = ("Leave it", "do nothing. Nothing more is spent.".to_owned());
-    Parked {
-        headline,
-        wrong: String::new(),
-        next: [("Go on", go_on)].into_iter().chain(yourself).chain([leave]).collect(),
-        needs_person: true,
-    }
-}
-
-fn task_spent(situation: &Situation) -> String {
-    spent(situation).replace(" spent", " is spent")
 }
 
 fn not_converging(situation: &Situation) -> Parked {

@@ -93,6 +93,16 @@ fn not_here(situation: &Situation, command: &str, why: &NotHere) -> String {
                 .to_owned()
         }
         NotHere::Closed => "the thread is closed".to_owned(),
+        NotHere::NoAmount => format!(
+            "it has to say how many dollars to add, as in {}",
+            typed(situation, "budget +2")
+        ),
+        NotHere::OverLimit { limit } => {
+            let budget = situation.task.as_ref().map_or(*limit, |task| task.budget);
+            format!(
+                "this server lets no task cost more than {limit}, and this one may cost {budget} already; whoever runs the server can raise `max_usd_per_task`"
+            )
+        }
     };
     format!("{command} does nothing here: {reason}. {}", also(situation))
 }

@@ -1,8 +1,8 @@
 //! The way of a task as a list: `✓` behind it, `➜` where it stands, `○` ahead.
 
 use crate::model::{
-    Agent, AgentState, FindingState, Outcome, RunKind, Severity, Shortage, Situation, Stage,
-    StageKey, StageState, TaskOrigin, TaskState, TodoState, Until, WaitFor,
+    Agent, AgentState, FindingState, Lack, Outcome, RunKind, Severity, Situation, Stage, StageKey,
+    StageState, TaskOrigin, TaskState, TodoState, Until, WaitFor,
 };
 
 use super::evidence::newest;
@@ -160,7 +160,7 @@ fn at_work(situation: &Situation, stage: &Stage, agent: Option<&Agent>) -> Strin
 
 /// What an agent that has not started waits for.
 pub(super) fn queued(agent: &Agent) -> String {
-    format!("waits for {}", agent.waits_for.map_or("a free agent", Shortage::awaited))
+    format!("waits for {}", agent.waits_for.map_or("a free agent", Lack::awaited))
 }
 
 /// Where findings stand: `F1 settled, F2 open`.

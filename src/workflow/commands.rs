@@ -1,7 +1,7 @@
 //! What people tell Baton to do.
 
 use crate::model::{
-    AgentId, AgentState, Approval, Approved, Command, Form, Message, NotHere, ParkReason,
+    AgentId, AgentState, Approval, Approved, Command, Form, Message, Micros, NotHere, ParkReason,
     Permission, Plan, Reaction, Reply, Sha, StageKey, StageState, Stop, Subject, Task, TaskOrigin,
     TaskState, Until, Untrusted, WaitFor,
 };
@@ -38,6 +38,7 @@ pub(super) fn given(mut draft: Draft<'_>, command: &Command, form: Form) -> Deci
         Command::Retry => resume(draft, "retry"),
         Command::Resume => resume(draft, "resume"),
         Command::Stop => stop(draft),
+        Command::Budget { add } => raise_budget(draft, *add),
         Command::Off => switch(draft, true),
         Command::On => switch(draft, false),
         Command::Status => answer(draft, Reply::Status, "status"),
@@ -59,7 +60,8 @@ fn needed(command: &Command) -> Permission {
         | Command::Answer { .. }
         | Command::Fix
         | Command::Retry
-        | Command::Resume => Permission::Write,
+        | Command::Resume
+        | Command::Budget { .. } => Permission::Write,
         Command::Plan
         | Command::Revise { .. }
         | Command::Review
@@ -360,6 +362,36 @@ fn resume(mut draft: Draft<'_>, word: &str) -> Decision {
         TaskState::Open | TaskState::Waiting(_) => {
             let why = unanswered(&draft).unwrap_or(NotHere::NothingToResume);
             draft.decline(word, why)
+        }
+    }
+}
+
+/// More money for this task, within what the server allows; it goes on where it had too little.
+fn raise_budget(mut draft: Draft<'_>, add: Option<Micros>) -> Decision {
+    let Some(task) = &draft.s.task else { return draft.decline("budget", NotHere::NoTask) };
+    let Some(add) = add else { return draft.decline("budget", NotHere::NoAmount) };
+    if task.state.is_final() {
+        return draft.decline("budget", NotHere::Over);
+    }
+    let limit = draft.s.server.limits.task;
+    let budget = task.budget + add;
+    if budget > limit {
+        return draft.decline("budget", NotHere::OverLimit { limit });
+    }
+    draft.raise_budget(budget);
+    match &task.state {
+        TaskState::Parked(reason @ ParkReason::Budget) => {
+            draft.react(Reaction::Eyes);
+            unpark(&mut draft, task, reason);
+            draft.rule("budget_raised_and_resumed")
+        }
+        TaskState::Parked(_)
+        | TaskState::Open
+        | TaskState::Waiting(_)
+        | TaskState::Done
+        | TaskState::Cancelled { .. } => {
+            draft.react(Reaction::Rocket);
+            draft.rule("budget_raised")
         }
     }
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Act, AgentId, Answer, Approval, BranchName, CancelledBy, DeploymentState, Environment, Finding,
-    InputHash, Inputs, Message, Person, Plan, QuestionId, ReportKind, RunKind, Sha, StageKey,
-    StageState, Stop, TaskInput, TaskOrigin, TaskState,
+    InputHash, Inputs, Message, Micros, Person, Plan, QuestionId, ReportKind, RunKind, Sha,
+    StageKey, StageState, Stop, TaskInput, TaskOrigin, TaskState,
 };
 
 /// What happens next, and by which rule.
@@ -44,6 +44,11 @@ pub enum Effect {
     Rounds {
         /// The new number.
         rounds: u32,
+    },
+    /// The task may cost so much from now on.
+    Budget {
+        /// In all.
+        budget: Micros,
     },
     /// The task's pull request is known, or its head moved.
     Pull {

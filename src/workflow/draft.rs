@@ -16,11 +16,13 @@ pub(super) struct Draft<'a> {
     effects: Vec<Effect>,
     /// Whether the task, or anything that its texts show, changes.
     told: bool,
+    /// What the task may cost, where the decision raises it.
+    budget: Option<Micros>,
 }
 
 impl<'a> Draft<'a> {
     pub fn new(s: &'a Situation, event: &'a Event) -> Self {
-        Self { s, event, effects: Vec::new(), told: false }
+        Self { s, event, effects: Vec::new(), told: false, budget: None }
     }
 
     /// Ends the decision: whatever changed about the task is also said.
@@ -65,6 +67,12 @@ impl<'a> Draft<'a> {
     /// Adds an effect that does not.
     pub fn add(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    /// Lets the task cost so much; what the decision starts already counts with that.
+    pub fn raise_budget(&mut self, budget: Micros) {
+        self.budget = Some(budget);
+        self.tell(Effect::Budget { budget });
     }
 
     pub fn task(&mut self, next: TaskState) {
@@ -155,6 +163,7 @@ impl<'a> Draft<'a> {
         let server = &self.s.server;
         let spent = self.s.task.as_ref().map_or(Micros::ZERO, |task| task.spent);
         let budget = self.s.task.as_ref().map_or(self.s.policy.budget, |task| task.budget);
+        let budget = self.budget.unwrap_or(budget);
         if self.s.repository.off {
             Some(ParkReason::Off)
         } else if let Some(remedy) = &server.no_sandbox {

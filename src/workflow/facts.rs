@@ -94,7 +94,8 @@ fn spends(command: &Command) -> bool {
         | Command::Review
         | Command::Audit
         | Command::Retry
-        | Command::Resume => true,
+        | Command::Resume
+        | Command::Budget { .. } => true,
         Command::Reject { .. }
         | Command::Stop
         | Command::Off

@@ -8,7 +8,9 @@ mod mistake;
 
 pub use mistake::PolicyMistake;
 
-use crate::model::{ActorId, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, Until};
+use crate::model::{
+    ActorId, AfterQuota, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, Until,
+};
 use keys::{Build, File, OneOrMore, Version};
 
 /// A longer file is nobody's writing: 64 KiB.
@@ -43,6 +45,9 @@ pub fn parse(text: &str) -> Result<Policy, PolicyMistake> {
 #[must_use]
 pub fn within(mut policy: Policy, limits: &Limits) -> Policy {
     policy.budget = policy.budget.min(limits.task);
+    if limits.after_quota == AfterQuota::Person {
+        policy.after_quota = AfterQuota::Person;
+    }
     policy
 }
 
@@ -64,6 +69,7 @@ fn filled(file: File) -> Policy {
         max_rounds,
         agents,
         bots,
+        resume_after_quota,
     } = file;
     let default = Policy::default();
     let shell = |given: OneOrMore| given.0.into_iter().map(|command| command.0).collect();
@@ -88,6 +94,7 @@ fn filled(file: File) -> Policy {
         max_rounds: max_rounds.map_or(default.max_rounds, |rounds| rounds.0),
         agents: agents.map(|agents| agents.0),
         bots: bots.unwrap_or_default().0.into_iter().map(|bot| ActorId(bot.0)).collect(),
+        after_quota: resume_after_quota.map_or(default.after_quota, |resuming| resuming.0),
     }
 }
 

@@ -13,12 +13,12 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::{Account, Settings, WorkspaceError};
 
 /// Set for every run.
-const ALWAYS: [(&str, &str); 8] = [
+const ALWAYS: [(&str, &str); 9] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("gc.auto", "0"),
@@ -28,7 +28,12 @@ const ALWAYS: [(&str, &str); 8] = [
     ("credential.helper", ""),
     // Whose a repository is was decided by Baton; this counts only from here, not from a repository.
     ("safe.directory", "*"),
+    // What a mirror lacks its remote has: git need not take it for damage.
+    ("remote.mirrored.promisor", "true"),
 ];
+
+/// What the remote is called that mirrors are of. Its address is in no file: repositories are renamed.
+pub(super) const REMOTE: &str = "mirrored";
 
 /// One run of git in the making.
 pub(super) struct Git {
@@ -55,6 +60,8 @@ impl Git {
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_ATTR_NOSYSTEM", "1")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
+            // What a mirror leaves out is fetched by name, never in passing.
+            .env("GIT_NO_LAZY_FETCH", "1")
             .envs(settings.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -85,6 +92,12 @@ impl Git {
         self
     }
 
+    /// Says where [`REMOTE`] is.
+    pub(super) fn remote(mut self, url: &str) -> Self {
+        self.config.push((format!("remote.{REMOTE}.url"), url.to_owned()));
+        self
+    }
+
     /// Authenticates as a GitHub App's installation does: basic, with the token as password.
     pub(super) fn token(mut self, token: Option<&SecretString>) -> Self {
         if let Some(token) = token {
@@ -112,9 +125,25 @@ impl Git {
 
     /// Runs it to its end, whatever that is; after the limit it is killed, and `None` comes back.
     pub(super) async fn output(self, limit: Duration) -> std::io::Result<Option<Output>> {
-        let child = self.into_command().spawn()?;
+        self.output_of(None, limit).await
+    }
+
+    /// The same for a run that takes an input: it has to be small, or one that git reads at once.
+    pub(super) async fn output_of(
+        self,
+        input: Option<String>,
+        limit: Duration,
+    ) -> std::io::Result<Option<Output>> {
+        let mut child = self.into_command().spawn()?;
         let group = Group(child.id());
-        let output = tokio::time::timeout(limit, child.wait_with_output()).await;
+        let output = tokio::time::timeout(limit, async {
+            if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+                // A git that does not read it says why, and its exit counts.
+                let _ = stdin.write_all(input.as_bytes()).await;
+            }
+            child.wait_with_output().await
+        });
+        let output = output.await;
         if output.is_ok() {
             group.forget();
         }

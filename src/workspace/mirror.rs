@@ -6,13 +6,17 @@ use secrecy::SecretString;
 
 use super::{
     WorkspaceError, Workspaces,
-    git::{Git, complaint},
+    git::{Git, REMOTE, complaint},
 };
-use crate::model::RepositoryId;
+use crate::model::{RepositoryId, Sha};
 
 /// What is mirrored: branches and the heads of pull requests, forks' included. Commits of agents are
 /// under `refs/baton/`, where nothing prunes.
 const MIRRORED: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/pull/*/head:refs/pull/*/head"];
+
+/// Files above this size are fetched for the commits that are checked out, and not for all of history,
+/// where the remote can leave them out (GitHub can).
+const LARGE: &str = "--filter=blob:limit=2m";
 
 impl Workspaces {
     /// Makes a mirror equal to its remote, creating it first where it is not there.
@@ -35,10 +39,57 @@ impl Workspaces {
         self.create(&mirror).await?;
         let fetch = Git::new(&self.settings, &mirror, "fetch")
             .args(["--quiet", "--prune", "--no-tags", "--no-write-fetch-head"])
-            .args(["--no-recurse-submodules", "--no-auto-maintenance", "--", url])
+            .args(["--no-recurse-submodules", "--no-auto-maintenance", LARGE, "--", REMOTE])
             .args(MIRRORED)
+            .remote(url)
             .token(token);
-        let Some(output) = fetch.output(self.settings.remote_timeout).await? else {
+        self.reach(fetch, None).await
+    }
+
+    /// Fetches the large files of a commit that the mirror does not hold yet, so that it can be checked out.
+    /// Whoever checks it out finds whether the commit itself is there.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Remote`] to try again later, [`WorkspaceError::Denied`] not to.
+    pub async fn complete(
+        &self,
+        repository: RepositoryId,
+        sha: &Sha,
+        url: &str,
+        token: Option<&SecretString>,
+    ) -> Result<(), WorkspaceError> {
+        let (mirror, commit) = (self.mirror_folder(repository), sha.clone());
+        let here = self.read(repository, move |mirror| mirror.require(&commit)).await;
+        if matches!(here, Err(WorkspaceError::Missing(_))) {
+            return Ok(());
+        }
+        let listed = Git::new(&self.settings, &mirror, "rev-list")
+            .args(["--objects", "--no-walk", "--missing=print", sha.as_str()])
+            .run()
+            .await?;
+        let missing: String = listed
+            .lines()
+            .filter_map(|line| line.strip_prefix('?'))
+            .flat_map(|id| [id, "\n"])
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let lock = self.lock(repository);
+        let _in_process = lock.lock().await;
+        let _on_machine = lock_file(&mirror.with_extension("lock")).await?;
+        let fetch = Git::new(&self.settings, &mirror, "fetch")
+            .args(["--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none"])
+            .args(["--no-recurse-submodules", "--no-auto-maintenance", "--stdin", "--", REMOTE])
+            .piped()
+            .remote(url)
+            .token(token);
+        self.reach(fetch, Some(missing)).await
+    }
+
+    /// Runs a fetch to its end and says what its failure means.
+    async fn reach(&self, fetch: Git, input: Option<String>) -> Result<(), WorkspaceError> {
+        let Some(output) = fetch.output_of(input, self.settings.remote_timeout).await? else {
             return Err(WorkspaceError::Remote("it did not finish in time".to_owned()));
         };
         if output.status.success() {

@@ -441,6 +441,35 @@ fn spent_money_parks_before_the_next_agent() {
 }
 
 #[test]
+fn more_money_lets_a_task_that_lacked_it_go_on_and_no_more_than_the_server_allows() {
+    let budget = |micros| Command::Budget { add: Some(Micros(micros)) };
+    let mut play = planned();
+    play.s.server.limits.task = Micros(8_000_000);
+    play.command(Command::Approve { hash: None });
+    play.agent_ends(StageKey::Code, End::OutOfBudget, None, None);
+    assert_eq!(*state(&play), TaskState::Parked(ParkReason::Budget));
+    play.s.task.as_mut().unwrap().spent = Micros(5_000_000);
+    let declined = play.command(budget(3_000_001));
+    assert_eq!((declined.rule.as_str(), starts(&declined)), ("command_declined", vec![]));
+    let none = play.command(Command::Budget { add: None });
+    assert_eq!(none.rule, "command_declined");
+    let raised = play.command(budget(3_000_000));
+    assert_eq!(raised.rule, "budget_raised_and_resumed");
+    assert_eq!(starts(&raised), [StageKey::Code]);
+    assert_eq!(play.s.task.as_ref().unwrap().budget, Micros(8_000_000));
+    assert_eq!(*state(&play), TaskState::Open);
+    // Whoever may only label gives no money.
+    let given = What::CommandGiven { command: budget(1), form: Form::Typed, comment: None };
+    play.s.facts = Facts { permission: Some(Permission::Triage), ..Facts::default() };
+    let refused = play.happens(Actor::Person(mara()), given.clone());
+    assert_eq!(refused.rule, "command_not_allowed");
+    play.s.facts = Facts { permission: Some(Permission::Write), ..Facts::default() };
+    let What::CommandGiven { command, comment, .. } = given else { unreachable!() };
+    let edited = What::CommandGiven { command, form: Form::Edited, comment };
+    assert_eq!(play.happens(Actor::Person(mara()), edited).rule, "edited_comment");
+}
+
+#[test]
 fn without_a_sandbox_no_agent_starts() {
     let mut play = Play::new();
     play.s.server.no_sandbox = Some("install bubblewrap".into());
@@ -487,6 +516,7 @@ fn outside_events() -> Vec<What> {
         Command::Retry,
         Command::Stop,
         Command::Resume,
+        Command::Budget { add: Some(Micros(1_000_000)) },
         Command::Off,
         Command::On,
         Command::Status,

@@ -148,6 +148,7 @@ fn the_example_file_holds_every_key_and_is_taken() {
         let agents = &config.agents;
         let mut limits = config.limits.clone();
         limits.accounts.clear();
+        (limits.agent, limits.models) = (None, BTreeMap::new());
         format!(
             "{} {:?} {:?} {limits:?} {} {} {:?} {}",
             config.name,

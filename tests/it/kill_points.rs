@@ -59,13 +59,13 @@ async fn baton_is_killed_after_every_fourteenth_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn baton_is_killed_before_every_thirtieth_commit() {
-    killed_at(moments(Thing::Commit, Phase::Before, (10..250).step_by(30))).await;
+async fn baton_is_killed_before_every_sixtieth_commit() {
+    killed_at(moments(Thing::Commit, Phase::Before, (10..500).step_by(60))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn baton_is_killed_after_every_thirtieth_commit() {
-    killed_at(moments(Thing::Commit, Phase::After, (25..250).step_by(30))).await;
+async fn baton_is_killed_after_every_sixtieth_commit() {
+    killed_at(moments(Thing::Commit, Phase::After, (40..500).step_by(60))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +83,7 @@ async fn all_moments() -> Vec<Vec<Moment>> {
     }
     let played = play(Vec::new()).await;
     check(&played);
-    let things = [(Thing::Request, played.requests, 14), (Thing::Commit, played.commits, 30)];
+    let things = [(Thing::Request, played.requests, 14), (Thing::Commit, played.commits, 60)];
     let mut jobs = Vec::new();
     for ((thing, count, apart), phase) in
         things.into_iter().flat_map(|it| [(it, Phase::Before), (it, Phase::After)])

@@ -9,6 +9,7 @@
 //! - `capacity` – what agents take, and agents for which the machine has no room
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
+//! - `money`    – budgets and quota
 //! - `restarts` – Baton or its database goes away in the midst
 //! - `talking`  – agents that write to each other
 //! - `replicas` – two of them on one database
@@ -17,6 +18,7 @@ mod asking;
 mod audits;
 mod capacity;
 mod hanging;
+mod money;
 mod pushes;
 mod quiet;
 mod replicas;

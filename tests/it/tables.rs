@@ -2,9 +2,9 @@
 
 use baton::{
     db::{
-        self, DbError, agent_lines, agents, approvals, decisions, deliveries, deployments, events,
-        findings, installations, ledger, partitions, plans, reports, repositories, server,
-        situations, stages, task_refs, tasks, usage,
+        self, DbError, agent_lines, agents, approvals, budgets, decisions, deliveries, deployments,
+        events, findings, installations, ledger, partitions, plans, provider_keys, reports,
+        repositories, server, situations, stages, task_refs, tasks, usage,
     },
     model::*,
 };
@@ -239,14 +239,28 @@ async fn every_state_of_an_agent_is_read_as_it_was_written() {
             assert_eq!(agents::load(&mut *connection, id).await.unwrap().agent.state, next);
             state = next;
         }
+        let until = noon();
+        let limited = [
+            Some(Limited::Budget { scope: BudgetScope::Task, left: Micros(1), needs: Micros(2) }),
+            Some(Limited::Requests { most: 3 }),
+            Some(Limited::Model { model: "opus".into() }),
+            Some(Limited::Quota { until, shortage: Shortage::Overloaded }),
+            None,
+        ];
+        let limited = &limited[place % limited.len()];
         let summary: Untrusted = "did\0it".into();
         let outcome =
             Outcome::Code(CodeOutcome { summary, tests_run: "".into(), notes: "".into() });
-        let finished =
-            agents::Finished { end: end.clone(), outcome: Some(outcome), head: Some(sha('5')) };
+        let finished = agents::Finished {
+            end: end.clone(),
+            outcome: Some(outcome),
+            head: Some(sha('5')),
+            limited: limited.clone(),
+        };
         agents::finish(&mut *connection, id, finished.clone(), noon()).await.unwrap();
         let row = agents::load(&mut *connection, id).await.unwrap();
         assert_eq!(row.agent.state, AgentState::Ended(end));
+        assert_eq!(row.agent.limited, *limited);
         assert_eq!(row.agent.attempt as usize, place + 1);
         assert_eq!(row.agent.role, Role::Coding);
         let twice = agents::finish(&mut *connection, id, finished, noon()).await;
@@ -575,38 +589,146 @@ async fn an_act_is_intended_once_and_ended_once() {
     assert_eq!(entry.act, act.act);
 }
 
+/// Holds money back for a request that is expected to cost 600, as the gateway does.
+async fn hold(pool: &PgPool, task: TaskId, agent: AgentId, reserved: i64) -> usage::UsageId {
+    let payers = budgets::Payers { agent, task, repository: RepositoryId(1), at: noon() };
+    let mut tx = pool.begin().await.unwrap();
+    budgets::lock(&mut tx, &payers).await.unwrap();
+    budgets::reserve(&mut tx, &payers, &[Micros(5_000); 4], Micros(reserved)).await.unwrap();
+    let (model, expected) = ("opus".to_owned(), Micros(600));
+    let new = usage::NewUsage { agent, model, reserved: Micros(reserved), expected, now: noon() };
+    let request = usage::insert(&mut *tx, &new, 100).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+    request
+}
+
+async fn settle(pool: &PgPool, id: usage::UsageId, how: usage::Settled) -> Result<(), DbError> {
+    let mut tx = pool.begin().await.unwrap();
+    usage::settle(&mut tx, id, how, noon()).await?;
+    tx.commit().await.unwrap();
+    Ok(())
+}
+
+/// Spent, reserved and beyond of the four budgets, which are the same here.
+async fn booked(pool: &PgPool, task: TaskId, agent: AgentId) -> (i64, i64, i64) {
+    let scopes = [
+        (format!("agent:{agent}"), ""),
+        (format!("task:{task}"), ""),
+        ("repository:1".to_owned(), "2026-03-01"),
+        ("server".to_owned(), "2026-03-01"),
+    ];
+    let mut seen = Vec::new();
+    for (scope, period) in scopes {
+        let row = budgets::find(pool, &scope, period).await.unwrap().unwrap();
+        seen.push((row.spent.0, row.reserved.0, row.beyond.0));
+    }
+    assert!(seen.iter().all(|row| *row == seen[0]), "{seen:?}");
+    seen[0]
+}
+
 #[tokio::test]
-async fn money_counts_from_the_reservation_on_and_is_settled_once() {
+async fn money_is_held_back_before_and_settled_once() {
     let database = TestDatabase::new().await;
     let pool = &database.pool;
     let task = with_task(pool).await;
     let mut connection = pool.acquire().await.unwrap();
     let agent = with_agent(&mut connection, task, None).await;
-    let request = usage::insert(pool, agent, "opus", Micros(900), noon()).await.unwrap();
-    assert_eq!(usage::spent(pool, task).await.unwrap(), Micros(900));
+    let request = hold(pool, task, agent, 900).await;
+    assert_eq!(booked(pool, task, agent).await, (0, 900, 0));
+    assert_eq!(usage::spent(pool, task).await.unwrap(), Micros(600), "what is expected is shown");
     let tokens = TokenUsage { input: 5, ..TokenUsage::default() };
-    usage::settle(pool, request, tokens, Micros(300), noon()).await.unwrap();
-    let twice = usage::settle(pool, request, tokens, Micros(300), noon()).await;
+    let used = |cost| usage::Settled::Used(tokens, Micros(cost));
+    settle(pool, request, used(300)).await.unwrap();
+    assert_eq!(booked(pool, task, agent).await, (300, 0, 0));
+    let twice = settle(pool, request, used(300)).await;
     assert!(matches!(twice, Err(DbError::Stale { .. })), "{twice:?}");
-    agents::add_cost(pool, agent, Micros(50), noon()).await.unwrap();
-    assert_eq!(agents::load(pool, agent).await.unwrap().agent.cost, Micros(350));
-    assert_eq!(tasks::load(pool, task).await.unwrap().task.spent, Micros(350));
+    assert_eq!(booked(pool, task, agent).await, (300, 0, 0));
+    assert_eq!(agents::load(pool, agent).await.unwrap().agent.cost, Micros(300));
+    assert_eq!(tasks::load(pool, task).await.unwrap().task.spent, Micros(300));
     let tomorrow = noon() + TimeDelta::hours(12);
-    for (at, sum) in [(noon(), 350), (tomorrow, 0)] {
+    for (at, sum) in [(noon(), 300), (tomorrow, 0)] {
         let repository = usage::spent_today(pool, RepositoryId(1), at).await.unwrap();
         assert_eq!(
             (repository, usage::spent_today_in_all(pool, at).await.unwrap()),
             (Micros(sum), Micros(sum))
         );
     }
-    usage::insert(pool, agent, "opus", Micros(900), noon()).await.unwrap();
-    let ended = agents::Finished { end: End::Lost, outcome: None, head: None };
-    agents::finish(pool, agent, ended, noon()).await.unwrap();
-    assert_eq!(
-        usage::release_of_ended(pool, noon() + TimeDelta::hours(1), noon()).await.unwrap(),
-        1
-    );
-    assert_eq!(usage::spent(pool, task).await.unwrap(), Micros(350));
+    // More than was held back is kept apart: the limit holds, and the sum is true.
+    let dear = hold(pool, task, agent, 900).await;
+    settle(pool, dear, used(6_000)).await.unwrap();
+    assert_eq!(booked(pool, task, agent).await, (5_000, 0, 1_300));
+    assert_eq!(usage::spent(pool, task).await.unwrap(), Micros(6_300));
+}
+
+#[tokio::test]
+async fn what_nobody_saw_the_end_of_counts_with_what_was_expected() {
+    let database = TestDatabase::new().await;
+    let pool = &database.pool;
+    let task = with_task(pool).await;
+    let mut connection = pool.acquire().await.unwrap();
+    let agent = with_agent(&mut connection, task, None).await;
+    let request = hold(pool, task, agent, 900).await;
+    assert_eq!(usage::list_open_of(pool, agent).await.unwrap(), [request]);
+    let later = noon() + TimeDelta::hours(1);
+    assert_eq!(usage::list_unseen(pool, later).await.unwrap(), [], "its agent is at work");
+    agents::finish(pool, agent, agents::Finished::only(End::Lost), noon()).await.unwrap();
+    assert_eq!(usage::list_unseen(pool, later).await.unwrap(), [request]);
+    settle(pool, request, usage::Settled::Unseen).await.unwrap();
+    assert_eq!(booked(pool, task, agent).await, (600, 0, 0));
+    assert_eq!(usage::list_unseen(pool, later).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn budgets_that_were_forgotten_are_opened_again_with_what_was_spent() {
+    let database = TestDatabase::new().await;
+    let pool = &database.pool;
+    let task = with_task(pool).await;
+    let mut connection = pool.acquire().await.unwrap();
+    let agent = with_agent(&mut connection, task, None).await;
+    let first = hold(pool, task, agent, 900).await;
+    let tokens = TokenUsage::default();
+    settle(pool, first, usage::Settled::Used(tokens, Micros(250))).await.unwrap();
+    let open = hold(pool, task, agent, 700).await;
+    assert_eq!(budgets::forget(pool, noon() + TimeDelta::days(1)).await.unwrap(), 0, "held back");
+    sqlx::query("DELETE FROM budgets").execute(pool).await.unwrap();
+    let third = hold(pool, task, agent, 500).await;
+    assert_eq!(booked(pool, task, agent).await, (250, 1_200, 0));
+    for request in [open, third] {
+        settle(pool, request, usage::Settled::Used(tokens, Micros(100))).await.unwrap();
+    }
+    assert_eq!(booked(pool, task, agent).await, (450, 0, 0));
+    // The days are over; agent and task are not.
+    assert_eq!(budgets::forget(pool, noon() + TimeDelta::days(1)).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_table_refuses_what_no_budget_has_room_for() {
+    let database = TestDatabase::new().await;
+    let pool = &database.pool;
+    let task = with_task(pool).await;
+    let mut connection = pool.acquire().await.unwrap();
+    let agent = with_agent(&mut connection, task, None).await;
+    let payers = budgets::Payers { agent, task, repository: RepositoryId(1), at: noon() };
+    let limits = [5_000, 5_000, 5_000, 400].map(Micros);
+    let mut tx = pool.begin().await.unwrap();
+    assert_eq!(budgets::lock(&mut tx, &payers).await.unwrap(), [Micros::ZERO; 4]);
+    let refused = budgets::reserve(&mut tx, &payers, &limits, Micros(401)).await;
+    assert!(matches!(refused, Err(DbError::Database(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_credential_rests_until_its_time_under_a_name() {
+    let database = TestDatabase::new().await;
+    let pool = &database.pool;
+    let until = noon() + TimeDelta::hours(1);
+    let (name, reason) = ("anthropic-00000000".to_owned(), "quota".to_owned());
+    let mut rest = provider_keys::Cooldown { name, until: noon(), reason };
+    for time in [noon(), until] {
+        rest.until = time;
+        provider_keys::rest(pool, "anthropic", &rest).await.unwrap();
+    }
+    assert_eq!(provider_keys::list_resting(pool, noon()).await.unwrap(), [rest]);
+    assert_eq!(provider_keys::list_resting(pool, until).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -617,8 +739,10 @@ async fn a_token_finds_its_agent_until_the_agent_ends() {
     let mut connection = pool.acquire().await.unwrap();
     let agent = with_agent(&mut connection, task, None).await;
     agents::set_token_hash(pool, agent, &[7; 32]).await.unwrap();
-    assert_eq!(agents::by_token_hash(pool, &[7; 32]).await.unwrap(), Some(agent));
-    let ended = agents::Finished { end: End::Succeeded, outcome: None, head: None };
+    let grant = agents::by_token_hash(pool, &[7; 32]).await.unwrap().unwrap();
+    assert_eq!((grant.agent, grant.task, grant.role), (agent, task, Role::Coding));
+    assert_eq!((grant.requests, grant.policy), (0, new_task().policy));
+    let ended = agents::Finished::only(End::Succeeded);
     agents::finish(pool, agent, ended, noon()).await.unwrap();
     assert_eq!(agents::by_token_hash(pool, &[7; 32]).await.unwrap(), None);
 }

@@ -104,7 +104,7 @@ impl House {
     }
 
     async fn end(&self, agent: AgentId) {
-        let ended = agents::Finished { end: End::Succeeded, outcome: None, head: None };
+        let ended = agents::Finished::only(End::Succeeded);
         agents::finish(&self.database.pool, agent, ended, self.clock.now()).await.unwrap();
     }
 

@@ -22,6 +22,7 @@ macro_rules! both_ways {
 }
 
 mod bases;
+mod large;
 
 use std::{
     fs, io,

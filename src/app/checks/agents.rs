@@ -153,7 +153,11 @@ fn found(name: &str) -> Option<PathBuf> {
 pub(super) async fn model_api(config: &Config, proxy: Option<&String>) -> Check {
     const NAME: &str = "model API";
     let upstream = &config.agents.upstream;
-    let kind = if upstream.api_key.is_some() { "an API key" } else { "an OAuth token" };
+    let kind = match (upstream.api_keys.len(), upstream.bearers.len()) {
+        (1, 0) => "an API key".to_owned(),
+        (0, 1) => "an OAuth token".to_owned(),
+        (keys, tokens) => format!("{} credentials", keys + tokens),
+    };
     let proxy = proxy.filter(|proxy| !proxy.is_empty());
     let url = proxy.unwrap_or(&upstream.base_url);
     let Some((host, port)) = endpoint(url) else {

@@ -22,14 +22,14 @@ pub(super) async fn capacity(pool: &PgPool) -> anyhow::Result<Check> {
     let running: Vec<Footprint> =
         open.iter().map(|row| row.agent.footprint).filter(|it| it.is_known()).collect();
     let mut seen = room(&machine, &need, &running);
-    for (shortage, count) in overview::count_waiting(pool).await? {
-        seen.push_str(&format!("\n{count} waits for {}", shortage.awaited()));
+    for (lack, count) in overview::count_waiting(pool).await? {
+        seen.push_str(&format!("\n{count} waits for {}", lack.awaited()));
     }
-    Ok(match machine.shortage(&need, &[], 0) {
+    Ok(match machine.lack(&need, &[], 0) {
         None => Check::holds(NAME, seen),
-        Some(shortage) => Check::fails(
+        Some(lack) => Check::fails(
             NAME,
-            format!("no agent can start, for want of {}: {seen}", shortage.awaited()),
+            format!("no agent can start, for want of {}: {seen}", lack.awaited()),
             "end what takes the memory, or give the machine or Baton's control group more",
         ),
     })

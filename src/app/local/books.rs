@@ -7,8 +7,10 @@ use std::{
 };
 
 use crate::{
-    gateway::{AgentGrant, Agents, AgentsError, Answer, RequestUsage, Reservation, TokenHash},
-    model::{AgentId, Micros, TaskId},
+    gateway::{
+        AgentGrant, Agents, AgentsError, Answer, RequestUsage, Reservation, Reserved, TokenHash,
+    },
+    model::{AgentId, Limited, Limits, Micros, TaskId, Timestamp},
 };
 
 /// Who the agents are, and what they share.
@@ -59,23 +61,34 @@ impl Books {
 
 impl Agents for Books {
     fn of_token(&self, hash: TokenHash) -> Answer<'_, Option<AgentGrant>> {
-        let remaining = Micros(self.budget.0.saturating_sub(self.spent().0));
         let grant = self.entries().agents.get(&hash).map(|(agent, model)| AgentGrant {
             agent: *agent,
             task: TaskId(agent.0),
             repository: super::REPOSITORY,
             models: vec![model.clone()],
             ended: false,
-            remaining,
+            budgets: [self.budget; 4],
+            most_requests: Limits::default().requests,
         });
         Box::pin(ready(Ok(grant)))
     }
 
-    fn reserve(&self, reservation: Reservation) -> Answer<'_, i64> {
+    fn reserve(&self, reservation: Reservation) -> Answer<'_, Reserved> {
         let mut entries = self.entries();
-        entries.costs.push((reservation.agent, reservation.reserved));
-        let number = i64::try_from(entries.costs.len() - 1).unwrap_or(i64::MAX);
-        Box::pin(ready(Ok(number)))
+        // One sum for all: of a command's agents none has a budget of its own.
+        let spent = entries.costs.iter().map(|(_, cost)| *cost).sum();
+        let made = entries.costs.iter().filter(|(who, _)| *who == reservation.grant.agent).count();
+        let most = reservation.grant.most_requests;
+        let reserved = match reservation.fitting(&[spent; 4]) {
+            Ok(_) if made >= most as usize => Reserved::Refused(Limited::Requests { most }),
+            Ok(output) => {
+                let number = i64::try_from(entries.costs.len()).unwrap_or(i64::MAX);
+                entries.costs.push((reservation.grant.agent, reservation.bill.at_most(output)));
+                Reserved::Held { number, output }
+            }
+            Err(limited) => Reserved::Refused(limited),
+        };
+        Box::pin(ready(Ok(reserved)))
     }
 
     fn settle(&self, reservation: i64, usage: RequestUsage) -> Answer<'_, ()> {
@@ -89,5 +102,10 @@ impl Agents for Books {
             None => Err(AgentsError(format!("there is no reservation {reservation}"))),
         };
         Box::pin(ready(settled))
+    }
+
+    /// Nothing is kept from one command to the next: the gateway itself knows until it ends.
+    fn rest(&self, _name: String, _until: Timestamp, _reason: String) -> Answer<'_, ()> {
+        Box::pin(ready(Ok(())))
     }
 }

@@ -215,7 +215,11 @@ impl Recipe {
             claude: self.claude.clone(),
             command: vec!["node".to_owned(), program.display().to_string()],
             sandbox: self.sandbox,
-            upstream: Upstream { base_url: models.url(), api_key: Some(key.into()), bearer: None },
+            upstream: Upstream {
+                base_url: models.url(),
+                api_keys: vec![key.into()],
+                bearers: Vec::new(),
+            },
             prices: BTreeMap::from([(MODEL.to_owned(), price)]),
         }
     }

@@ -3,7 +3,9 @@
 use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, error::one_row};
-use crate::model::{AgentId, AgentState, CancelledBy, End, Outcome, Sha, Stop, TaskId, Timestamp};
+use crate::model::{
+    AgentId, AgentState, CancelledBy, End, Limited, Outcome, Sha, Stop, TaskId, Timestamp,
+};
 
 /// The channel on which runners hear that an agent of theirs may be wanted to end.
 const WANTED: &str = "baton_agents";
@@ -17,6 +19,16 @@ pub struct Finished {
     pub outcome: Option<Outcome>,
     /// The commit that it left, taken into the mirror.
     pub head: Option<Sha>,
+    /// The limit that ended it, if one did.
+    pub limited: Option<Limited>,
+}
+
+impl Finished {
+    /// An end that left nothing.
+    #[must_use]
+    pub fn only(end: End) -> Self {
+        Self { end, outcome: None, head: None, limited: None }
+    }
 }
 
 /// Ends an agent; its gateway token is worth nothing from here on.
@@ -33,13 +45,14 @@ pub async fn finish(
 ) -> Result<(), DbError> {
     let result = sqlx::query!(
         "UPDATE agents SET state = 'ended', state_data = $2, outcome = $3, head = $4, ended_at = $5,
-             token_hash = NULL, memory_bytes = 0, waits_for = NULL
+             token_hash = NULL, memory_bytes = 0, waits_for = NULL, limited = $6
          WHERE id = $1 AND ended_at IS NULL",
         id.0,
         decode::write(&AgentState::Ended(finished.end)),
         finished.outcome.as_ref().map(decode::write),
         finished.head.as_ref().map(Sha::as_str),
         now,
+        finished.limited.as_ref().map(decode::write),
     )
     .execute(executor)
     .await?;

@@ -3,7 +3,7 @@
 use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, error::one_row};
-use crate::model::{AgentId, Footprint, Shortage};
+use crate::model::{AgentId, Footprint, Lack};
 
 /// Keeps what an agent has used so far, and adds to how often its program called a tool and asked the model
 /// API again.
@@ -42,13 +42,13 @@ pub async fn set_footprint(
 pub async fn set_waits_for(
     executor: impl PgExecutor<'_>,
     id: AgentId,
-    shortage: Option<Shortage>,
+    lack: Option<Lack>,
 ) -> Result<bool, DbError> {
     let result = sqlx::query!(
         "UPDATE agents SET waits_for = $2
          WHERE id = $1 AND state = 'queued' AND waits_for IS DISTINCT FROM $2",
         id.0,
-        shortage.map(|shortage| decode::write_name(&shortage)),
+        lack.map(|lack| decode::write_name(&lack)),
     );
     Ok(result.execute(executor).await?.rows_affected() == 1)
 }

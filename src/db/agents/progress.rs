@@ -3,7 +3,9 @@
 use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, error::one_row};
-use crate::model::{AgentId, Micros, Timestamp, TodoItem, Untrusted};
+use crate::model::{
+    AgentId, Micros, Policy, RepositoryId, Role, StageKey, TaskId, Timestamp, TodoItem, Untrusted,
+};
 
 /// Notes that an agent's runner is there.
 ///
@@ -67,19 +69,54 @@ pub async fn set_token_hash(
     one_row(&result, "agent", id)
 }
 
-/// Finds the open agent of a token.
+/// What an agent may do at the gateway, by the rows that say so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grant {
+    /// Who.
+    pub agent: AgentId,
+    /// For which task.
+    pub task: TaskId,
+    /// In which repository.
+    pub repository: RepositoryId,
+    /// Who it plays.
+    pub role: Role,
+    /// The model that it was started with.
+    pub model: String,
+    /// How many requests it has made.
+    pub requests: u32,
+    /// What its task may cost.
+    pub budget: Micros,
+    /// The policy that holds for its task.
+    pub policy: Policy,
+}
+
+/// Finds the open agent of a token, and what holds for it: one statement, as each request asks.
 ///
 /// # Errors
-/// When the database is away.
+/// When the database is away or a row cannot be read.
 pub async fn by_token_hash(
     executor: impl PgExecutor<'_>,
     hash: &[u8; 32],
-) -> Result<Option<AgentId>, DbError> {
-    let id = sqlx::query_scalar!(
-        "SELECT id FROM agents WHERE token_hash = $1 AND ended_at IS NULL",
+) -> Result<Option<Grant>, DbError> {
+    let row = sqlx::query!(
+        "SELECT a.id, a.task_id, t.repository_id, s.key, a.model, a.requests, t.budget_micros,
+             t.policy
+         FROM agents a JOIN stages s ON s.id = a.stage_id JOIN tasks t ON t.id = a.task_id
+         WHERE a.token_hash = $1 AND a.ended_at IS NULL",
         hash,
     );
-    Ok(id.fetch_optional(executor).await?.map(AgentId))
+    let Some(row) = row.fetch_optional(executor).await? else { return Ok(None) };
+    let stage: StageKey = decode::read_name("stage", row.key)?;
+    Ok(Some(Grant {
+        agent: AgentId(row.id),
+        task: TaskId(row.task_id),
+        repository: RepositoryId(row.repository_id),
+        role: stage.role(),
+        model: row.model,
+        requests: decode::number("requests", row.requests)?,
+        budget: Micros(row.budget_micros),
+        policy: decode::read("task policy", row.policy)?,
+    }))
 }
 
 /// Adds what an agent's own program says it cost, where no gateway counted.

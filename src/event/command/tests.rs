@@ -92,6 +92,27 @@ fn commands_are_read_as_people_type_them() {
     ]);
 }
 
+fn budget(micros: i64) -> Command {
+    Command::Budget { add: (micros > 0).then_some(Micros(micros)) }
+}
+
+#[test]
+fn money_is_added_only_where_it_is_clear_how_much() {
+    check(vec![
+        ("/baton budget +2", vec![budget(2_000_000)]),
+        ("/baton budget +$2.50, please", vec![budget(2_500_000)]),
+        ("/baton budget +2.", vec![budget(2_000_000)]),
+        ("@baton-acme budget +0.5\nthanks", vec![budget(500_000)]),
+        ("/baton budget", vec![budget(0)]),
+        ("/baton budget 2", vec![budget(0)]),
+        ("/baton budget +0", vec![budget(0)]),
+        ("/baton budget -2", vec![budget(0)]),
+        ("/baton budget + 2", vec![budget(0)]),
+        ("/baton budget +2e6", vec![budget(0)]),
+        ("/baton budget\n+2", vec![budget(0)]),
+    ]);
+}
+
 #[test]
 fn arguments_belong_to_their_command() {
     check(vec![

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::model::{AuditFinding, AuditOutcome, NotHere, Permission, Reply, Untrusted};
+use crate::model::{AuditFinding, AuditOutcome, Micros, NotHere, Permission, Reply, Untrusted};
 use crate::report::{audit_issue, audit_summary, find, reply, review};
 
 #[test]
@@ -75,6 +75,8 @@ fn every_reply_says_what_was_done_and_what_would_do() {
         NotHere::Off,
         NotHere::NotServed,
         NotHere::Closed,
+        NotHere::NoAmount,
+        NotHere::OverLimit { limit: Micros(5_000_000) },
     ];
     replies.extend(reasons.map(|why| Reply::NotHere { command: word("fix"), why }));
     let said: Vec<String> = replies

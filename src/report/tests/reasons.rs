@@ -3,7 +3,10 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::model::{CancelledBy, FailKind, ParkReason, Refusal, ReportKind, Watchdog};
+use crate::model::{
+    AfterQuota, Agent, BudgetScope, CancelledBy, FailKind, Limited, Micros, ParkReason, Refusal,
+    ReportKind, Shortage, Watchdog,
+};
 use crate::report::{ended::ending, refused::refused, render};
 
 /// How many characters of a reason stand in a table.
@@ -149,6 +152,77 @@ fn a_limit_for_the_day_says_that_tomorrow_will_do() {
     let said = body(render(&situation, &ReportKind::Progress));
     assert!(said.contains("parked, this server's $100.00 for today are spent"), "{said}");
     assert!(said.contains("`/baton resume` tomorrow (UTC)"), "{said}");
+}
+
+/// A task that was parked because its coder met a limit.
+fn limited(limited: Limited, end: End, reason: ParkReason) -> Situation {
+    let mut situation = second_round();
+    situation.server.limits.task = Micros(9_000_000);
+    situation.task.as_mut().expect("the sample has a task").spent = Micros(4_930_000);
+    let agent = Agent { limited: Some(limited), ..ended(9, StageKey::Code, 3, end, None) };
+    situation.agents.push(agent);
+    be(&mut situation, TaskState::Parked(reason));
+    situation
+}
+
+#[test]
+fn every_limit_is_named_with_what_lifts_it() {
+    let until = sample::at("19:00");
+    let budget = |scope| Limited::Budget { scope, left: Micros(70_000), needs: Micros(119_000) };
+    let mut cases: Vec<(Limited, End, ParkReason)> =
+        BudgetScope::ALL.map(|scope| (budget(scope), End::OutOfBudget, ParkReason::Budget)).into();
+    for shortage in [Shortage::Quota, Shortage::Overloaded, Shortage::Credit] {
+        let limited = Limited::Quota { until, shortage };
+        cases.push((limited, End::OutOfQuota { until }, ParkReason::Quota { until }));
+    }
+    let failed = || End::Failed(FailKind::Model("403".to_owned()));
+    for limited in
+        [Limited::Requests { most: 500 }, Limited::Model { model: "claude-opus-4-5".to_owned() }]
+    {
+        cases.push((limited, failed(), ParkReason::Failed(StageKey::Code)));
+    }
+    let mut table = String::new();
+    for (limit, end, reason) in cases {
+        let mut situation = limited(limit.clone(), end.clone(), reason.clone());
+        if let (ParkReason::Failed(key), End::Failed(kind)) = (reason, &end) {
+            set(&mut situation, key, StageState::Failed(kind.clone()), 3);
+        }
+        situation.task.as_mut().expect("the sample has a task").endings = 1;
+        let said = body(render(&situation, &ReportKind::Closing(1)));
+        let said = said.split_once("-->\n").map_or(said.as_str(), |(_, said)| said);
+        let agent = situation.agents.last().expect("it was added");
+        let check = ending(&situation, agent, &end).expect("no success");
+        table.push_str(&format!("----- {limit:?}\n{said}\n{}: {}\n", check.title, check.what));
+    }
+    assert_snapshot!("limits", table);
+}
+
+#[test]
+fn a_person_resumes_after_quota_where_policy_says_so() {
+    let until = sample::at("19:00");
+    let quota = Limited::Quota { until, shortage: Shortage::Quota };
+    let mut situation = limited(quota, End::OutOfQuota { until }, ParkReason::Quota { until });
+    situation.policy.after_quota = AfterQuota::Person;
+    let said = body(render(&situation, &ReportKind::Progress));
+    assert!(said.contains("used up until 19:00 UTC. Waiting for @mara"), "{said}");
+    assert!(said.contains("`/baton resume`, from 19:00 UTC on."), "{said}");
+    assert!(!said.contains("by itself"), "{said}");
+}
+
+#[test]
+fn more_money_is_proposed_only_as_far_as_the_server_allows() {
+    let spent = Limited::Budget { scope: BudgetScope::Task, left: Micros(0), needs: Micros(1) };
+    let mut situation = limited(spent, End::OutOfBudget, ParkReason::Budget);
+    for (limit, said) in [
+        (9_000_000, "`/baton budget +2` (this server allows $9.00)"),
+        (6_500_000, "`/baton budget +1.50` (this server allows $6.50)"),
+        (5_000_000, "once whoever runs it has raised that, `/baton budget +2`"),
+        (4_000_000, "once whoever runs it has raised that, `/baton resume`"),
+    ] {
+        situation.server.limits.task = Micros(limit);
+        let told = body(render(&situation, &ReportKind::Progress));
+        assert!(told.contains(said), "{told}");
+    }
 }
 
 #[test]

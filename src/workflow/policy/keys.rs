@@ -10,7 +10,9 @@ use serde::{
     de::{self, IntoDeserializer, SeqAccess, Visitor},
 };
 
-use crate::model::{Environment, HostRule, Micros, Preset, PushPolicy, Role, RolePolicy, Until};
+use crate::model::{
+    AfterQuota, Environment, HostRule, Micros, Preset, PushPolicy, Role, RolePolicy, Until,
+};
 
 /// The most entries of one list.
 const MOST_ENTRIES: usize = 50;
@@ -42,6 +44,7 @@ pub(super) struct File {
     pub max_rounds: Option<Rounds>,
     pub agents: Option<Agents>,
     pub bots: Option<List<BotId>>,
+    pub resume_after_quota: Option<Resuming>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,14 +98,19 @@ pub(super) struct RoleKeys {
     provider: Option<Provider>,
     model: Option<Model>,
     minutes: Option<Minutes>,
+    models: Option<List<Model>>,
+    budget: Option<Budget>,
 }
 
 impl From<RoleKeys> for RolePolicy {
-    fn from(RoleKeys { provider, model, minutes }: RoleKeys) -> Self {
+    fn from(keys: RoleKeys) -> Self {
+        let RoleKeys { provider, model, minutes, models, budget } = keys;
         Self {
             provider: provider.map(|provider| provider.0),
             model: model.map(|model| model.0),
             minutes: minutes.map(|minutes| minutes.0),
+            models: models.unwrap_or_default().0.into_iter().map(|model| model.0).collect(),
+            budget: budget.map(|budget| budget.0),
         }
     }
 }
@@ -228,7 +236,13 @@ judged! {
         Ok(id) if id > 0 => Ok(id),
         _ => Err(format!("`bots` holds numeric ids (GET /users/NAME[bot] tells them), not {text:?}")),
     };
-    /// Money for one task.
+    /// Who lets a task go on once there is quota again.
+    Resuming(AfterQuota), "`auto` or `person`", |text| match text {
+        "auto" => Ok(AfterQuota::Auto),
+        "person" => Ok(AfterQuota::Person),
+        _ => Err(format!("`resume_after_quota` is `auto` or `person`, not {text:?}")),
+    };
+    /// Money for one task or one agent.
     Budget(Micros), "dollars", |text| match text.parse() {
         Ok(dollars) if dollars > 0.0 && dollars <= MOST_DOLLARS => Ok(Micros::from_dollars(dollars)),
         _ => Err(format!("`budget` is dollars above 0, as in `5.00`, not {text:?}")),

@@ -28,12 +28,18 @@ verify:
   - curl -f https://example.com/healthz
 protected: [\"migrations/**\", Cargo.lock]
 roles:
-  coding: {provider: claude, model: some-model-1, minutes: 30}
+  coding:
+    provider: claude
+    model: some-model-1
+    minutes: 30
+    models: [some-model-1, small-model]
+    budget: 1.25
   reviewer: {model: other}
 budget: 2.5
 max_rounds: 2
 agents: 3
 bots: [49699333]
+resume_after_quota: person
 ";
 
 fn mistake(text: &str) -> PolicyMistake {
@@ -59,6 +65,8 @@ fn every_key_is_read() {
     let coding = crate::model::RolePolicy {
         provider: Some("claude".to_owned()),
         minutes: Some(30),
+        models: vec!["some-model-1".to_owned(), "small-model".to_owned()],
+        budget: Some(Micros(1_250_000)),
         ..role("some-model-1")
     };
     assert_eq!(
@@ -90,6 +98,7 @@ fn every_key_is_read() {
             max_rounds: 2,
             agents: Some(3),
             bots: vec![ActorId(49_699_333)],
+            after_quota: AfterQuota::Person,
         }
     );
 }

@@ -49,7 +49,7 @@ impl Bench {
         let recipe = Recipe::new(folder.path().join("world"), Arc::new(Crew::new()));
         let world = Recipe { clock, ..recipe }.build().await.unwrap();
         let (github, agents) = (&world.config.github, &world.config.agents);
-        let key = agents.upstream.api_key.as_ref().unwrap().expose_secret();
+        let key = agents.upstream.api_keys[0].expose_secret();
         let text = |path: &Path| path.display().to_string();
         let variables = [
             ("PATH", std::env::var("PATH").unwrap()),

@@ -13,7 +13,7 @@ fn secrets(world: &World) -> Vec<(&'static str, String)> {
     let config = &world.config;
     let key = config.github.private_key.expose_secret();
     let line = key.lines().nth(3).unwrap().to_owned();
-    let model = config.agents.upstream.api_key.as_ref().unwrap().expose_secret();
+    let model = config.agents.upstream.api_keys[0].expose_secret();
     vec![
         ("the webhook secret", config.github.webhook_secrets[0].expose_secret().to_owned()),
         ("the private key", line),

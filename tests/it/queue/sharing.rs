@@ -7,7 +7,7 @@ use std::sync::{
 
 use baton::{
     clock::Clock,
-    model::{Job, Lane, NewJob, Share, Shortage},
+    model::{Job, Lack, Lane, NewJob, Share},
     queue::{self, Outcome, Room, Runner, RunnerSettings, Running, WaitingJob, Wakes},
 };
 use chrono::TimeDelta;
@@ -82,13 +82,13 @@ async fn shares_hold_and_the_lane_tells_what_each_waits_for() {
     assert!(claim(pool, Lane::Agent, 1, noon()).await.is_empty());
 
     let waiting = |at: usize, held_by| WaitingJob { job: jobs[at].job.clone(), held_by };
-    let (role, provider) = (Some(Shortage::RoleLimit), Some(Shortage::ProviderLimit));
-    let repository = Some(Shortage::RepositoryLimit);
+    let (role, provider) = (Some(Lack::RoleLimit), Some(Lack::ProviderLimit));
+    let repository = Some(Lack::RepositoryLimit);
     let told = queue::list_waiting(pool, noon(), Running::default()).await.unwrap();
     assert_eq!(told, [waiting(1, role), waiting(3, provider), waiting(5, repository)]);
     let full = Running { total: 4, per_repository: 1 };
     let told = queue::list_waiting(pool, noon(), full).await.unwrap();
-    assert!(told.iter().all(|it| it.held_by == Some(Shortage::ServerLimit)), "{told:?}");
+    assert!(told.iter().all(|it| it.held_by == Some(Lack::ServerLimit)), "{told:?}");
 
     finish(pool, &running[0]).await.unwrap();
     assert_eq!(claim(pool, Lane::Agent, 1, noon()).await[0].job, jobs[1].job);

@@ -3,5 +3,6 @@
 pub mod baton;
 pub mod database;
 pub mod leftovers;
+pub mod machine;
 pub mod play;
 pub mod server;

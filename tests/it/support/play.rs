@@ -284,6 +284,7 @@ impl Play {
             Effect::Outsider { login } => {
                 self.task(|task| task.input.outsiders.push(login.clone()));
             }
+            Effect::Budget { budget } => self.task(|task| task.budget = *budget),
             Effect::Rounds { rounds } => self.task(|task| task.rounds = *rounds),
             Effect::Pull { number, head } => self.task(|task| {
                 task.pull = Some(*number);
@@ -419,6 +420,7 @@ impl Play {
             todo: Vec::new(),
             last_line: None,
             wanted: None,
+            limited: None,
             started_at: Some(now()),
             ended_at: None,
         });

@@ -45,7 +45,7 @@ impl Operator {
         let mut key_file = options.create(true).write(true).mode(0o600).open(&key).unwrap();
         let pem = config.github.private_key.expose_secret();
         std::io::Write::write_all(&mut key_file, pem.as_bytes()).unwrap();
-        let model_key = config.agents.upstream.api_key.as_ref().unwrap();
+        let model_key = &config.agents.upstream.api_keys[0];
         let pairs = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
             ("DATABASE_URL", database_url.to_owned()),
@@ -69,6 +69,12 @@ impl Operator {
             folder: folder.to_owned(),
             environment: pairs.chain(claude).chain(secrets).collect(),
         }
+    }
+
+    /// The same with one more variable.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// What all servers have printed so far.
