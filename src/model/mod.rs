@@ -22,6 +22,7 @@ mod question;
 mod report;
 mod role;
 mod room;
+mod run;
 #[cfg(test)]
 pub mod sample;
 mod situation;
@@ -57,10 +58,10 @@ pub use report::{
 };
 pub use role::Role;
 pub use room::{Lack, Machine, Need};
+pub use run::{CommandResult, CommandRun, RunKind, RunState};
 pub use situation::{
-    Agent, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState, InputComment,
-    IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Server, Situation, Stage, Task,
-    TaskInput, TaskOrigin,
+    Agent, Deployment, Facts, Finding, FindingState, InputComment, IssueFacts, Plan, PullFacts,
+    Repository, Server, Situation, Stage, Task, TaskInput, TaskOrigin,
 };
 pub use state::{
     AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,
