@@ -190,12 +190,14 @@ pub struct Keep {
     pub days: u32,
     /// What was not used for longest goes while all together weighs more than this, in bytes.
     pub bytes: u64,
+    /// For so many days what agents print, what GitHub sent and how jobs ended are kept in the database.
+    pub log_days: u32,
 }
 
 impl Default for Keep {
-    /// Two weeks and 20 GiB.
+    /// Two weeks and 20 GiB; logs for two weeks.
     fn default() -> Self {
-        Self { days: 14, bytes: 20 << 30 }
+        Self { days: 14, bytes: 20 << 30, log_days: 14 }
     }
 }
 

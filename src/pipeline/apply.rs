@@ -16,7 +16,7 @@ use crate::{
         Role, Sha, Share, Situation, Stage, StageId, StageKey, StageState, Stop, Task, TaskId,
         TaskState, Timestamp,
     },
-    workflow::{Effect, NewTask},
+    workflow::{Effect, NewTask, restart_pause},
 };
 
 /// Effects being applied.
@@ -280,6 +280,7 @@ impl<'a> Apply<'a> {
         self.job(Job::RunAgent { agent }, Some(format!("stage:{stage}")), None);
         if let Some(job) = self.jobs.last_mut() {
             job.shares = shares;
+            job.run_at = self.now + restart_pause(&self.situation.agents, key);
         }
         Ok(())
     }
