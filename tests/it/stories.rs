@@ -7,6 +7,7 @@
 //! - `asking`   – agents that ask people
 //! - `audits`   – `/baton audit`
 //! - `capacity` – what agents take, and agents for which the machine has no room
+//! - `watching` – agents at work, seen from the command line
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
 //! - `money`    – budgets and quota
@@ -25,5 +26,6 @@ mod replicas;
 mod restarts;
 mod steering;
 mod talking;
+mod watching;
 mod webhooks;
 mod whole;
