@@ -21,7 +21,7 @@ use baton::{
     clock::Clock,
     db::{self, agents::NewAgent, tasks::NewTask},
     embedded::{self, Identity},
-    gateway::{Anthropic, Credential, DatabaseAgents, Gateway, Prices, Settings, token_hash},
+    gateway::{Api, Credential, DatabaseAgents, Gateway, Prices, Settings, token_hash},
     model::{
         InputHash, Inputs, Limits, Micros, Policy, RepositoryId, Sha, StageKey, StageState,
         TaskInput, TaskOrigin,
@@ -172,11 +172,12 @@ fn gateway(pool: &PgPool, folder: &Path, base_url: &str) -> Gateway {
     let settings = Settings {
         socket: folder.join("gateway.sock"),
         mode: 0o600,
-        anthropic: Anthropic {
+        anthropic: Some(Api {
             base_url: base_url.to_owned(),
             credentials: vec![Credential::ApiKey("the-real-key".into())],
             resting: Vec::new(),
-        },
+        }),
+        openai: None,
         prices: Prices::published(),
         proxy: None,
     };

@@ -9,7 +9,7 @@ use super::{Toolchains, inside::Inside, limit::LimitOf, sampler::InUse};
 use crate::{
     egress::Exits,
     model::Timestamp,
-    sandbox::{Gateway, Kind, Mount, Owner, Sandbox, own},
+    sandbox::{Gateway, Kind, Mount, Owner, Sandbox, kill_users, own},
     workspace::{WorkspaceKey, Workspaces},
 };
 
@@ -45,6 +45,8 @@ pub type QuotaBack = dyn Fn() -> Timestamp + Send + Sync;
 pub struct Programs {
     /// The native `claude` program.
     pub claude: Option<PathBuf>,
+    /// The native `codex` program.
+    pub codex: Option<PathBuf>,
     /// The program of the `command` provider, with its arguments; files among them are shown inside.
     pub command: Vec<String>,
     /// What else of the machine agents and commands may use.
@@ -53,6 +55,8 @@ pub struct Programs {
 
 /// Where the `claude` program is inside.
 const CLAUDE: &str = "/baton/claude";
+/// Where the `codex` program is inside, or its package.
+const CODEX: &str = "/baton/codex";
 /// The gateway's port inside a network of one's own.
 const PORT: u16 = 4000;
 /// The egress proxy's port there.
@@ -143,9 +147,15 @@ impl Runtime {
     /// # Errors
     /// When the trash cannot be read.
     pub fn clear_all(&self, keys: impl IntoIterator<Item = WorkspaceKey>) -> std::io::Result<()> {
-        for key in keys {
-            self.clear(&key);
+        let keys: Vec<WorkspaceKey> = keys.into_iter().collect();
+        let folders: Vec<PathBuf> = keys.iter().map(|key| self.workspaces.path(key)).collect();
+        match kill_users(&folders) {
+            0 => {}
+            killed => {
+                tracing::warn!(killed, "killed what a Baton before this one had left running")
+            }
         }
+        keys.iter().for_each(|key| self.clear(key));
         self.workspaces.empty_trash()
     }
 
@@ -174,14 +184,15 @@ impl Runtime {
     pub(super) fn program(&self, provider: &str) -> Result<(Vec<String>, Vec<Mount>), String> {
         match provider {
             "claude" => self.claude(),
+            "codex" => self.codex(),
             "command" if self.programs.command.is_empty() => {
                 Err("no program is set for the command provider: set command in [agents]"
                     .to_owned())
             }
             "command" => Ok((self.programs.command.clone(), shown(&self.programs.command))),
-            other => {
-                Err(format!("there is no provider {other:?}: policy may name claude or command"))
-            }
+            other => Err(format!(
+                "there is no provider {other:?}: policy may name claude, codex or command"
+            )),
         }
     }
 
@@ -198,6 +209,33 @@ impl Runtime {
         let mount = Mount { host: path, inside: PathBuf::from(CLAUDE), writable: false };
         Ok((vec![CLAUDE.to_owned()], vec![mount]))
     }
+
+    fn codex(&self) -> Result<(Vec<String>, Vec<Mount>), String> {
+        let Some(path) = self.programs.codex.clone().filter(|path| path.is_file()) else {
+            return Err(
+                "the codex program is not on this machine: install it and set BATON_CODEX to \
+                        the native program"
+                    .to_owned(),
+            );
+        };
+        if self.sandbox.kind() == Kind::Host {
+            return Ok((vec![path.display().to_string()], Vec::new()));
+        }
+        let (host, program) = match codex_package(&path) {
+            Some(package) => (package.to_owned(), format!("{CODEX}/bin/codex")),
+            None => (path, CODEX.to_owned()),
+        };
+        let mount = Mount { host, inside: PathBuf::from(CODEX), writable: false };
+        Ok((vec![program], vec![mount]))
+    }
+}
+
+/// The folder of a `codex` that lies in its package: beside it are the search and the inner sandbox that
+/// it uses.
+#[must_use]
+pub fn codex_package(program: &Path) -> Option<&Path> {
+    let package = program.parent()?.parent()?;
+    package.join("codex-package.json").is_file().then_some(package)
 }
 
 /// Looks whether a sandbox can lay workspaces over shared checkouts.

@@ -16,30 +16,56 @@ use crate::{
 
 /// How often. A look costs less than a millisecond of processor time.
 const EVERY: Duration = Duration::from_secs(2);
+/// How often it is looked for the first process.
+const FIRST: Duration = Duration::from_millis(50);
 
 /// The agents that run here, and what looks at them.
 #[derive(Default)]
-pub(super) struct InUse(Mutex<BTreeMap<AgentId, Meter>>);
+pub(super) struct InUse(Mutex<BTreeMap<AgentId, Seen>>);
+
+/// One agent: what its earlier processes took, and its present one.
+struct Seen {
+    before: Footprint,
+    now: Meter,
+}
+
+impl Seen {
+    fn last(&self) -> Footprint {
+        self.before.and(self.now.last())
+    }
+}
 
 impl InUse {
-    fn meters(&self) -> MutexGuard<'_, BTreeMap<AgentId, Meter>> {
+    /// Looks at this process of an agent from now on; the one before it has ended.
+    pub fn put(&self, agent: AgentId, meter: Meter) {
+        let mut seen = self.seen();
+        let before = seen.get(&agent).map(Seen::last).unwrap_or_default();
+        seen.insert(agent, Seen { before, now: meter });
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<AgentId, Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Keeps an agent among those that run here.
-struct Entered<'a>(&'a InUse, AgentId);
+    /// Looks at an agent now; none before its first process.
+    async fn look(&self, agent: AgentId) -> Option<Footprint> {
+        let meter = self.seen().get(&agent).map(|seen| seen.now.clone())?;
+        // A look that breaks down is one that was not taken.
+        let _ = tokio::task::spawn_blocking(move || meter.read()).await;
+        self.last(agent)
+    }
 
-impl<'a> Entered<'a> {
-    fn new(in_use: &'a InUse, agent: AgentId, meter: Meter) -> Self {
-        in_use.meters().insert(agent, meter);
-        Self(in_use, agent)
+    fn last(&self, agent: AgentId) -> Option<Footprint> {
+        self.seen().get(&agent).map(Seen::last)
     }
 }
 
-impl Drop for Entered<'_> {
+/// Takes an agent out of those that run here, however its life ends.
+struct Out<'a>(&'a InUse, AgentId);
+
+impl Drop for Out<'_> {
     fn drop(&mut self) {
-        self.0.meters().remove(&self.1);
+        self.0.seen().remove(&self.1);
     }
 }
 
@@ -47,40 +73,37 @@ impl Runtime {
     /// What each agent that runs here used when it was last looked at.
     #[must_use]
     pub fn footprints(&self) -> Vec<Footprint> {
-        self.in_use.meters().values().map(Meter::last).collect()
+        self.in_use.seen().values().map(Seen::last).collect()
     }
 }
 
 /// Plays what there is to play, and tells meanwhile and at the end what the agent uses.
 pub(super) async fn beside<T>(
     agent: AgentId,
-    meter: Meter,
     in_use: &InUse,
     notes: mpsc::Sender<Note>,
     playing: impl Future<Output = T>,
 ) -> T {
-    let _entered = Entered::new(in_use, agent, meter.clone());
+    let _out = Out(in_use, agent);
     let mut playing = std::pin::pin!(playing);
-    let mut tick = tokio::time::interval(EVERY);
+    let mut tick = tokio::time::interval(FIRST);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let ended = loop {
         tokio::select! {
             biased;
             ended = &mut playing => break ended,
             _ = tick.tick() => {
-                let footprint = look(&meter).await;
-                // Never waited for: whoever is slow gets the next one.
-                let _ = notes.try_send(Note::Footprint(footprint));
+                if let Some(footprint) = in_use.look(agent).await {
+                    tick.reset_after(EVERY);
+                    // Never waited for: whoever is slow gets the next one.
+                    let _ = notes.try_send(Note::Footprint(footprint));
+                }
             }
         }
     };
-    // Nobody listens any more: nothing is kept.
-    let _ = notes.send(Note::Footprint(meter.last())).await;
+    if let Some(footprint) = in_use.last(agent) {
+        // Nobody listens any more: nothing is kept.
+        let _ = notes.send(Note::Footprint(footprint)).await;
+    }
     ended
-}
-
-async fn look(meter: &Meter) -> Footprint {
-    let looking = meter.clone();
-    let looked = tokio::task::spawn_blocking(move || looking.read()).await;
-    looked.unwrap_or_else(|_| meter.last())
 }

@@ -1,22 +1,24 @@
 //! One live session: feeds the provider its program's lines, until an outcome, a watchdog or an order
-//! ends it.
+//! ends it. A program that takes one prompt a process is started again for each further one.
 
 use std::{io, time::Duration};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    sync::oneshot,
     time::{Instant, sleep_until},
 };
 
 use crate::{
     model::{AgentEvent, CancelledBy, End, FailKind, Micros, Outcome, Stop, Untrusted, Watchdog},
-    provider::{Exit, ModelRefusal, Provider, RefusalKind, Step},
+    provider::{Exit, ModelRefusal, Provider, RefusalKind, Step, Talk},
     sandbox::{Input, Output, Running},
 };
 
 use super::{
     orders::{Note, Order, Stream, Wires},
+    processes::Processes,
     runtime::QuotaBack,
 };
 
@@ -55,22 +57,22 @@ pub struct Ended {
     pub cost: Option<Micros>,
 }
 
-/// Plays one session to its end. The process is gone afterwards.
+/// Plays one session to its end. No process of it is left afterwards.
+///
+/// # Errors
+/// When the program cannot be started: the text says why.
 pub async fn play(
-    mut running: Running,
+    processes: &Processes<'_>,
     provider: &mut dyn Provider,
     wires: &mut Wires,
     patience: Patience,
     judge: Judge<'_>,
     quota_back: &QuotaBack,
-) -> Ended {
-    let stdout = Lines::new(running.stdout.take());
-    let stderr = Lines::new(running.stderr.take());
-    let stdin = running.stdin.take();
+) -> Result<Ended, String> {
     let now = Instant::now();
     let mut session = Session {
         provider,
-        stdin,
+        stdin: None,
         judge,
         quota_back,
         patience,
@@ -82,10 +84,20 @@ pub async fn play(
         stopping: None,
         cost: None,
         stderr_tail: String::new(),
+        giving: Vec::new(),
     };
-    let opening = session.provider.opening();
-    session.send(opening).await;
-    session.converse(&mut running, stdout, stderr, wires).await
+    let mut running = processes.first(&session.provider.launch()).await?;
+    loop {
+        session.open(&mut running, wires).await;
+        session.converse(&mut running, wires).await;
+        if !session.goes_on() {
+            return Ok(session.result());
+        }
+        running = match processes.next(&session.provider.launch()).await {
+            Ok(running) => running,
+            Err(problem) => return Ok(session.ended(End::Failed(FailKind::Setup(problem)))),
+        };
+    }
 }
 
 struct Session<'a> {
@@ -104,16 +116,29 @@ struct Session<'a> {
     stopping: Option<CancelledBy>,
     cost: Option<Micros>,
     stderr_tail: String,
+    /// Who wants to know that the program was given what they said.
+    giving: Vec<oneshot::Sender<()>>,
 }
 
 impl Session<'_> {
-    async fn converse(
-        mut self,
-        running: &mut Running,
-        mut stdout: Lines,
-        mut stderr: Lines,
-        wires: &mut Wires,
-    ) -> Ended {
+    /// Hands the program its prompt.
+    async fn open(&mut self, running: &mut Running, wires: &Wires) {
+        note(wires, Note::Started { reference: running.reference().to_owned() }).await;
+        self.stdin = running.stdin.take();
+        self.closing = None;
+        self.silence = Instant::now() + self.patience.silence;
+        self.stderr_tail.clear();
+        let opening = self.provider.opening();
+        self.give(opening).await;
+        if self.provider.talk() == Talk::OnePrompt {
+            self.stdin = None;
+        }
+    }
+
+    /// Listens to one process until it is gone.
+    async fn converse(&mut self, running: &mut Running, wires: &mut Wires) {
+        let mut stdout = Lines::new(running.stdout.take());
+        let mut stderr = Lines::new(running.stderr.take());
         loop {
             let deadline = self.closing.unwrap_or(self.total.min(self.silence));
             tokio::select! {
@@ -140,7 +165,7 @@ impl Session<'_> {
                     self.too_long(deadline);
                     running.stopper().kill();
                     running.wait().await;
-                    return self.result();
+                    return;
                 }
             }
         }
@@ -148,23 +173,15 @@ impl Session<'_> {
 
     async fn obey(&mut self, order: Order, running: &Running) {
         match order {
-            // Its input is closed: it is on its way out and cannot be told any more.
-            Order::Say { .. } if self.stdin.is_none() => {}
+            Order::Say { .. } if self.is_leaving() => {}
             Order::Say { text, given } => {
-                let lines = self.provider.follow_up(&text);
-                self.verdict = None;
-                self.closing = None;
-                self.send(lines).await;
-                if self.stdin.is_some() {
-                    // Whoever gave the order has gone: it was heard all the same.
-                    let _ = given.send(());
-                }
+                self.giving.push(given);
+                self.hand_in(&text).await;
             }
             Order::Stop { stop: Stop::Interrupt, by } => {
                 if self.stopping.is_none() {
                     self.stopping = Some(by);
-                    let lines = self.provider.interrupt();
-                    self.send(lines).await;
+                    self.interrupt(running).await;
                     self.closing = Some(Instant::now() + INTERRUPT_GRACE);
                 }
             }
@@ -173,6 +190,52 @@ impl Session<'_> {
                 running.stopper().kill();
             }
         }
+    }
+
+    /// Hands in a further prompt: to the live program, or to the next process when this one is gone.
+    async fn hand_in(&mut self, text: &str) {
+        self.verdict = None;
+        let lines = self.provider.follow_up(text);
+        if self.provider.talk() == Talk::Live {
+            self.closing = None;
+            self.give(lines).await;
+        }
+    }
+
+    /// Whether it is on its way out and cannot be told any more: its input is closed, or there is no
+    /// further process to tell.
+    fn is_leaving(&self) -> bool {
+        match self.provider.talk() {
+            Talk::Live => self.stdin.is_none(),
+            Talk::OnePrompt => {
+                let failed = self.verdict.as_ref().is_some_and(|(end, _)| *end != End::Succeeded);
+                failed || self.stopping.is_some()
+            }
+        }
+    }
+
+    /// Hands the program prompts, and tells whoever waits for that.
+    async fn give(&mut self, lines: Vec<String>) {
+        self.send(lines).await;
+        for given in self.giving.drain(..) {
+            if self.stdin.is_some() {
+                // Whoever gave the order has gone: it was heard all the same.
+                let _ = given.send(());
+            }
+        }
+    }
+
+    async fn interrupt(&mut self, running: &Running) {
+        let lines = self.provider.interrupt();
+        match self.provider.talk() {
+            Talk::Live => self.send(lines).await,
+            Talk::OnePrompt => running.stopper().interrupt(),
+        }
+    }
+
+    /// Whether another process has to take a prompt that waits.
+    fn goes_on(&self) -> bool {
+        self.verdict.is_none() && self.stopping.is_none() && self.provider.waits()
     }
 
     /// Writes lines to the program. One that no longer reads is noticed when it ends.
@@ -252,6 +315,10 @@ impl Session<'_> {
             self.verdict = Some((End::Cancelled(by.clone()), None));
             return self.close();
         }
+        if self.provider.waits() && result.is_ok() {
+            // Something was said meanwhile: the answer to that is the one that counts.
+            return self.close();
+        }
         let judged = match result {
             Err(kind) => Err(Err(kind)),
             Ok(None) => Err(Ok(vec!["the last message holds no structured output".to_owned()])),
@@ -267,8 +334,10 @@ impl Session<'_> {
             }
             Err(Ok(wrong)) => {
                 self.repaired = true;
-                let lines = self.provider.follow_up(&super::prompt::repair_prompt(&wrong));
-                return self.send(lines).await;
+                self.hand_in(&super::prompt::repair_prompt(&wrong)).await;
+                if self.provider.talk() == Talk::Live {
+                    return;
+                }
             }
         }
         self.close();
@@ -284,7 +353,7 @@ impl Session<'_> {
     }
 
     /// The process is gone by itself.
-    fn gone(mut self, exit: crate::sandbox::Exit) -> Ended {
+    fn gone(&mut self, exit: crate::sandbox::Exit) {
         let exit = match exit {
             crate::sandbox::Exit::Code(code) => Exit::Code(code),
             crate::sandbox::Exit::Signal(signal) => Exit::Signal(signal),
@@ -293,17 +362,18 @@ impl Session<'_> {
             let owed = self.provider.ended(exit, &self.stderr_tail);
             let kind = match owed {
                 Some(AgentEvent::Finished { result: Err(kind), .. }) => kind,
+                None if self.goes_on() => return,
                 _ => FailKind::Crashed(exit.to_string()),
             };
             let end = self.stopping.clone().map_or_else(|| self.failure(kind), End::Cancelled);
             self.verdict = Some((end, None));
         }
-        self.result()
     }
 
     /// A watchdog bit, or the program did not obey the interrupt in time.
     fn too_long(&mut self, deadline: Instant) {
-        if self.verdict.is_some() {
+        // A process that lingers after its turn keeps no prompt from the next one.
+        if self.verdict.is_some() || (self.closing.is_some() && self.goes_on()) {
             return;
         }
         let end = match &self.stopping {
@@ -315,9 +385,15 @@ impl Session<'_> {
         self.verdict = Some((end, None));
     }
 
-    fn result(self) -> Ended {
-        let (end, outcome) = self.verdict.unwrap_or((End::TimedOut(Watchdog::Linger), None));
-        Ended { end, outcome, cost: self.cost }
+    fn result(mut self) -> Ended {
+        match self.verdict.take() {
+            Some((end, outcome)) => Ended { end, outcome, cost: self.cost },
+            None => self.ended(End::TimedOut(Watchdog::Linger)),
+        }
+    }
+
+    fn ended(self, end: End) -> Ended {
+        Ended { end, outcome: None, cost: self.cost }
     }
 }
 

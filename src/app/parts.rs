@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,14 +12,17 @@ use secrecy::SecretString;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::{Options, place};
+use super::{
+    Options, place,
+    programs::{installed_claude, installed_codex, reachable, reachable_package},
+};
 use crate::{
     agent::{Programs, Prompts, Runtime, Toolchains},
     clock::Clock,
-    config::{Agents, Config, SandboxChoice},
+    config::{Agents, Config, SandboxChoice, Upstream},
     db,
     event::Identity,
-    gateway::{self, Anthropic, Credential, DatabaseAgents, Gateway, Price, Prices},
+    gateway::{self, Api, Credential, DatabaseAgents, Gateway, Price, Prices},
     github,
     logs::{DatabaseLines, LogSettings, Logs, Redactor},
     model::{Micros, Timestamp},
@@ -67,8 +69,9 @@ pub(super) async fn build(
     });
     let books = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone()));
     let resting = db::provider_keys::list_resting(pool, clock.now()).await?;
-    let resting = resting.into_iter().map(|cooldown| (cooldown.name, cooldown.until)).collect();
-    let settings = gateway_settings(&config.agents, &data, resting)?;
+    let resting: Vec<_> =
+        resting.into_iter().map(|cooldown| (cooldown.name, cooldown.until)).collect();
+    let settings = gateway_settings(&config.agents, &data, &resting);
     let gateway = Gateway::start_beside(settings, books, clock.clone(), tools)?;
     let bridge = match &options.bridge {
         Some(bridge) => bridge.clone(),
@@ -123,16 +126,13 @@ pub(super) fn github(config: &Config, clock: &Clock) -> anyhow::Result<github::A
 }
 
 /// How the gateway is to be run; its socket lies in the data folder.
+///
+/// Of the credentials some may be known to rest, by name, until then.
 pub(super) fn gateway_settings(
     agents: &Agents,
     data: &Path,
-    resting: Vec<(String, Timestamp)>,
-) -> anyhow::Result<gateway::Settings> {
-    let upstream = &agents.upstream;
-    let keys = upstream.api_keys.iter().cloned().map(Credential::ApiKey);
-    let credentials: Vec<_> =
-        keys.chain(upstream.bearers.iter().cloned().map(Credential::Bearer)).collect();
-    anyhow::ensure!(!credentials.is_empty(), "no credential for the model's API");
+    resting: &[(String, Timestamp)],
+) -> gateway::Settings {
     let prices = agents.prices.iter().map(|(model, price)| {
         let price = Price {
             input: price.input,
@@ -143,13 +143,27 @@ pub(super) fn gateway_settings(
         };
         (model.clone(), price)
     });
-    Ok(gateway::Settings {
+    gateway::Settings {
         socket: data.join("gateway.sock"),
         mode: 0o666,
-        anthropic: Anthropic { base_url: upstream.base_url.clone(), credentials, resting },
+        anthropic: api(&agents.upstream, Credential::ApiKey, resting),
+        openai: api(&agents.openai, Credential::Bearer, resting),
         prices: Prices::new(prices.collect()),
         proxy: std::env::var("HTTPS_PROXY").ok().filter(|proxy| !proxy.is_empty()),
-    })
+    }
+}
+
+/// Where an API is, if there is a credential for it; `key` says how it wants a key.
+fn api(
+    upstream: &Upstream,
+    key: impl FnMut(SecretString) -> Credential,
+    resting: &[(String, Timestamp)],
+) -> Option<Api> {
+    let keys = upstream.api_keys.iter().cloned().map(key);
+    let credentials: Vec<_> =
+        keys.chain(upstream.bearers.iter().cloned().map(Credential::Bearer)).collect();
+    let (base_url, resting) = (upstream.base_url.clone(), resting.to_vec());
+    (!credentials.is_empty()).then_some(Api { base_url, credentials, resting })
 }
 
 /// The sandbox of the configured kind; nothing is started in it yet.
@@ -192,8 +206,10 @@ pub(super) fn runtime(
     let sandbox = sandbox(agents, bridge, data)?;
     let workspaces = workspaces(data)?;
     let claude = agents.claude.clone().or_else(installed_claude);
+    let codex = agents.codex.clone().or_else(installed_codex);
     let programs = Programs {
         claude: claude.map(|path| reachable(&path, data)).transpose()?,
+        codex: codex.map(|path| reachable_package(&path, data)).transpose()?,
         command: agents.command.clone(),
         tools,
     };
@@ -220,35 +236,6 @@ fn toolchains(folders: &[PathBuf]) -> Toolchains {
     Toolchains::new(shown.cloned().collect())
 }
 
-/// The pinned program as npm lays it down, from the folder that Baton was started in.
-#[must_use]
-pub fn installed_claude() -> Option<PathBuf> {
-    let platform = match std::env::consts::ARCH {
-        "aarch64" => "claude-code-linux-arm64",
-        _ => "claude-code-linux-x64",
-    };
-    let path = Path::new("node_modules/@anthropic-ai").join(platform).join("claude");
-    path.is_file().then(|| fs::canonicalize(path).ok()).flatten()
-}
-
-/// A path at which every account can read and run a program: its own, or a copy in the data folder
-/// where a folder above it is closed, as root's home is.
-fn reachable(program: &Path, data: &Path) -> anyhow::Result<PathBuf> {
-    let program =
-        fs::canonicalize(program).with_context(|| format!("looking for {}", program.display()))?;
-    let open = |path: &Path| fs::metadata(path).is_ok_and(|seen| seen.mode() & 0o001 != 0);
-    if program.ancestors().all(open) {
-        return Ok(program);
-    }
-    let folder = data.join("programs");
-    fs::create_dir_all(&folder)?;
-    let name = program.file_name().context("a program has a name")?;
-    let copy = folder.join(name);
-    fs::copy(&program, &copy)?;
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
-    Ok(copy)
-}
-
 fn grant(grant: &crate::config::Grant) -> DeployGrant {
     DeployGrant {
         repository: grant.repository.clone(),
@@ -261,9 +248,10 @@ fn grant(grant: &crate::config::Grant) -> DeployGrant {
 /// Everything that must never be stored or pushed.
 fn secrets(config: &Config) -> Vec<SecretString> {
     let github = &config.github;
-    let upstream = &config.agents.upstream;
+    let agents = &config.agents;
     let own = github.webhook_secrets.iter().chain([&github.private_key]);
-    let model = upstream.api_keys.iter().chain(&upstream.bearers);
+    let model = [&agents.upstream, &agents.openai];
+    let model = model.into_iter().flat_map(|api| api.api_keys.iter().chain(&api.bearers));
     let granted = config.grants.iter().flat_map(|grant| grant.secrets.values());
     own.chain(model).chain(granted).cloned().collect()
 }

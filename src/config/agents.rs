@@ -6,23 +6,27 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::Source;
-use crate::model::Micros;
+use crate::model::{Micros, usual_model};
 
 /// Everything about running agents.
 #[derive(Debug, Clone)]
 pub struct Agents {
-    /// The provider of roles whose policy names none: `claude` or `command`.
+    /// The provider of roles whose policy names none: `claude`, `codex` or `command`.
     pub provider: String,
     /// The model of roles whose policy names none.
     pub model: String,
     /// The native `claude` program.
     pub claude: Option<PathBuf>,
+    /// The native `codex` program.
+    pub codex: Option<PathBuf>,
     /// The program of the `command` provider, with its arguments.
     pub command: Vec<String>,
     /// Where they run.
     pub sandbox: SandboxChoice,
-    /// The model API behind the gateway.
+    /// Anthropic's API behind the gateway.
     pub upstream: Upstream,
+    /// OpenAI's API behind the gateway.
+    pub openai: Upstream,
     /// What each model costs; one without a price is refused.
     pub prices: BTreeMap<String, Price>,
 }
@@ -36,15 +40,23 @@ pub enum SandboxChoice {
     Host,
 }
 
-/// The model API and the credential that agents never see.
+/// A model API and the credential that agents never see; one without a credential is not served.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// `https://api.anthropic.com` unless said otherwise.
+    /// `https://api.anthropic.com` or `https://api.openai.com` unless said otherwise.
     pub base_url: String,
     /// API keys, in the order in which they are used.
     pub api_keys: Vec<SecretString>,
     /// OAuth bearer tokens, used after the keys.
     pub bearers: Vec<SecretString>,
+}
+
+impl Upstream {
+    /// Whether agents can be given this API.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.api_keys.is_empty() || !self.bearers.is_empty()
+    }
 }
 
 /// Prices in micro-USD per million tokens, which is dollars per million times a million.
@@ -66,9 +78,12 @@ struct File {
     provider: Option<String>,
     model: Option<String>,
     claude: Option<PathBuf>,
+    codex: Option<PathBuf>,
     command: Option<Vec<String>>,
     anthropic_base_url: Option<String>,
     anthropic_api_key_file: Option<String>,
+    openai_base_url: Option<String>,
+    openai_api_key_file: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -80,11 +95,14 @@ struct FilePrice {
     cache_write: f64,
 }
 
-/// Dollars per million tokens as published by Anthropic in 2026; `[prices]` overrides and adds.
-const KNOWN_PRICES: [(&str, [f64; 4]); 3] = [
+/// Dollars per million tokens as published by Anthropic and OpenAI in 2026; `[prices]` overrides and adds.
+/// OpenAI asks twice as much for a request of more than 272,000 tokens, which Codex never sends: it
+/// shortens the conversation at 258,400.
+const KNOWN_PRICES: [(&str, [f64; 4]); 4] = [
     ("claude-opus-4-5", [5.0, 25.0, 0.5, 6.25]),
     ("claude-sonnet-4-5", [3.0, 15.0, 0.3, 3.75]),
     ("claude-haiku-4-5", [1.0, 5.0, 0.1, 1.25]),
+    ("gpt-5.5", [5.0, 30.0, 0.5, 5.0]),
 ];
 
 impl Agents {
@@ -92,10 +110,10 @@ impl Agents {
         let file: File = source.section("agents");
         let provider =
             source.variable("BATON_PROVIDER").or(file.provider).unwrap_or_else(|| "claude".into());
-        if !matches!(provider.as_str(), "claude" | "command") {
+        if !matches!(provider.as_str(), "claude" | "codex" | "command") {
             source.mistake(
                 "BATON_PROVIDER",
-                format_args!("{provider:?} is neither claude nor command"),
+                format_args!("{provider:?} is neither claude, codex nor command"),
             );
         }
         let command = file.command.unwrap_or_default();
@@ -105,12 +123,14 @@ impl Agents {
                 "missing: the program and its arguments, as a list",
             );
         }
-        let upstream = upstream(source, file.anthropic_base_url, file.anthropic_api_key_file);
+        let upstream = anthropic(source, file.anthropic_base_url, file.anthropic_api_key_file);
+        let openai = openai(source, file.openai_base_url, file.openai_api_key_file);
+        has_credential(source, &provider, &upstream, &openai);
         let prices = prices(source);
         let model = source
             .variable("BATON_MODEL")
             .or(file.model)
-            .unwrap_or_else(|| "claude-sonnet-4-5".into());
+            .unwrap_or_else(|| usual_model(&provider).to_owned());
         if !prices.contains_key(&model) {
             source.mistake(
                 "BATON_MODEL",
@@ -118,32 +138,58 @@ impl Agents {
             );
         }
         let claude = source.variable("BATON_CLAUDE").map(PathBuf::from).or(file.claude);
+        let codex = source.variable("BATON_CODEX").map(PathBuf::from).or(file.codex);
         Self {
             provider,
             model,
             claude,
+            codex,
             command,
             sandbox: SandboxChoice::Bubblewrap,
             upstream,
+            openai,
             prices,
         }
     }
 }
 
-fn upstream(source: &mut Source, base_url: Option<String>, key_file: Option<String>) -> Upstream {
-    let api_keys = parted(source.secret("ANTHROPIC_API_KEY", key_file));
-    let bearers = parted(source.secret("CLAUDE_CODE_OAUTH_TOKEN", None));
-    if api_keys.is_empty() && bearers.is_empty() {
+fn anthropic(source: &mut Source, base_url: Option<String>, key_file: Option<String>) -> Upstream {
+    let base_url = source.variable("ANTHROPIC_BASE_URL").or(base_url);
+    Upstream {
+        base_url: base_url.unwrap_or_else(|| "https://api.anthropic.com".to_owned()),
+        api_keys: parted(source.secret("ANTHROPIC_API_KEY", key_file)),
+        bearers: parted(source.secret("CLAUDE_CODE_OAUTH_TOKEN", None)),
+    }
+}
+
+fn openai(source: &mut Source, base_url: Option<String>, key_file: Option<String>) -> Upstream {
+    let base_url = source.variable("OPENAI_BASE_URL").or(base_url);
+    let base_url = base_url.unwrap_or_else(|| "https://api.openai.com".to_owned());
+    Upstream {
+        // OpenAI's own programs want it with the version, which the gateway adds itself.
+        base_url: base_url.trim_end_matches('/').trim_end_matches("/v1").to_owned(),
+        api_keys: parted(source.secret("OPENAI_API_KEY", key_file)),
+        bearers: Vec::new(),
+    }
+}
+
+/// The provider that roles have unless policy says otherwise needs its API.
+fn has_credential(source: &mut Source, provider: &str, anthropic: &Upstream, openai: &Upstream) {
+    let is_open = match provider {
+        "codex" => openai.is_open(),
+        "command" => anthropic.is_open() || openai.is_open(),
+        _ => anthropic.is_open(),
+    };
+    if is_open {
+        return;
+    }
+    if provider == "codex" {
+        source.mistake("OPENAI_API_KEY", "missing: a model API key for codex");
+    } else {
         source.mistake(
             "ANTHROPIC_API_KEY",
             "missing: a model API key (or CLAUDE_CODE_OAUTH_TOKEN, as `claude setup-token` gives it)",
         );
-    }
-    let base_url = source.variable("ANTHROPIC_BASE_URL").or(base_url);
-    Upstream {
-        base_url: base_url.unwrap_or_else(|| "https://api.anthropic.com".to_owned()),
-        api_keys,
-        bearers,
     }
 }
 

@@ -34,15 +34,20 @@ pub async fn save(
     Ok(())
 }
 
-/// Gives the bytes of a session; none when it was never saved.
+/// Gives the bytes of a session as one provider left it; none when that never saved it: another one's
+/// are nothing that it could go on with.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn by_id(
     executor: impl PgExecutor<'_>,
     session: SessionId,
+    provider: &str,
 ) -> Result<Option<Bytes>, DbError> {
-    let bytes =
-        sqlx::query_scalar!("SELECT bytes FROM agent_sessions WHERE session_id = $1", session.0);
+    let bytes = sqlx::query_scalar!(
+        "SELECT bytes FROM agent_sessions WHERE session_id = $1 AND provider = $2",
+        session.0,
+        provider,
+    );
     Ok(bytes.fetch_optional(executor).await?.map(Bytes::from))
 }

@@ -108,7 +108,13 @@ pub trait Agents: Send + Sync + 'static {
     fn settle(&self, reservation: i64, usage: RequestUsage) -> Answer<'_, ()>;
 
     /// Notes that a credential rests, known by its name, so that a restart does not forget it.
-    fn rest(&self, name: String, until: Timestamp, reason: String) -> Answer<'_, ()>;
+    fn rest(
+        &self,
+        provider: &'static str,
+        name: String,
+        until: Timestamp,
+        reason: String,
+    ) -> Answer<'_, ()>;
 }
 
 /// The books cannot be read or written right now; asking again may help.

@@ -121,10 +121,16 @@ impl Agents for DatabaseAgents {
         Box::pin(async move { patiently(|| self.book(UsageId(reservation), &usage)).await })
     }
 
-    fn rest(&self, name: String, until: Timestamp, reason: String) -> Answer<'_, ()> {
+    fn rest(
+        &self,
+        provider: &'static str,
+        name: String,
+        until: Timestamp,
+        reason: String,
+    ) -> Answer<'_, ()> {
         Box::pin(async move {
             let cooldown = Cooldown { name, until, reason };
-            patiently(|| provider_keys::rest(&self.pool, "anthropic", &cooldown)).await
+            patiently(|| provider_keys::rest(&self.pool, provider, &cooldown)).await
         })
     }
 }

@@ -13,7 +13,7 @@ const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// What the agent's program says that the API may know. Not `accept-encoding`: the answer is read
 /// on its way, so it has to be plain.
-const TO_THE_API: [HeaderName; 7] = [
+const TO_THE_API: [HeaderName; 10] = [
     ACCEPT,
     CONTENT_TYPE,
     USER_AGENT,
@@ -21,19 +21,23 @@ const TO_THE_API: [HeaderName; 7] = [
     HeaderName::from_static("x-app"),
     HeaderName::from_static("x-claude-code-session-id"),
     HeaderName::from_static("x-stainless-retry-count"),
+    HeaderName::from_static("originator"),
+    HeaderName::from_static("session-id"),
+    HeaderName::from_static("thread-id"),
 ];
 
 /// What the API says that the agent's program may know.
-const TO_THE_AGENT: [HeaderName; 5] = [
+const TO_THE_AGENT: [HeaderName; 6] = [
     CONTENT_TYPE,
     RETRY_AFTER,
     HeaderName::from_static("retry-after-ms"),
     HeaderName::from_static("request-id"),
+    HeaderName::from_static("x-request-id"),
     SHOULD_RETRY,
 ];
 
-/// The limits that the API tells with every answer.
-const LIMITS: &str = "anthropic-ratelimit-";
+/// The limits that the APIs tell with every answer.
+const LIMITS: [&str; 2] = ["anthropic-ratelimit-", "x-ratelimit-"];
 
 /// Beta features that are not passed on: what they offer is refused, or has another price.
 const REFUSED_BETAS: [&str; 9] = [
@@ -100,7 +104,8 @@ pub(super) fn to_the_agent(from_api: &HeaderMap, credential: &Credential) -> Hea
     let secret = credential.secret().expose_secret().as_bytes();
     let mut headers = HeaderMap::new();
     for (name, value) in from_api {
-        let listed = TO_THE_AGENT.contains(name) || name.as_str().starts_with(LIMITS);
+        let is_limit = LIMITS.iter().any(|limit| name.as_str().starts_with(limit));
+        let listed = is_limit || TO_THE_AGENT.contains(name);
         if listed && !contains(value.as_bytes(), secret) {
             headers.insert(name.clone(), value.clone());
         }

@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use crate::model::TokenUsage;
 
+use super::dialect::Dialect;
 use super::prices::Used;
+use super::responses;
 
 /// A line of the stream that is longer holds no usage; so much of it is kept at most.
 const LONGEST_LINE: usize = 1 << 20;
@@ -26,8 +28,22 @@ pub(super) fn expected(request_bytes: usize, max_tokens: u64) -> Used {
     Used { tokens: TokenUsage { input, output, ..TokenUsage::default() }, cache_write_hour: 0 }
 }
 
+/// What one event of a stream tells.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Figures, each a sum that includes the earlier.
+    pub(super) used: Option<Used>,
+    /// Whether these are the API's final ones.
+    pub(super) complete: bool,
+    /// Whether it is the API's last word.
+    pub(super) over: bool,
+    /// Bytes of the model's words.
+    pub(super) bytes: u64,
+}
+
 /// One answer's meter.
 pub(super) struct Meter {
+    dialect: Dialect,
     form: Form,
     pending: Vec<u8>,
     used: Used,
@@ -47,8 +63,9 @@ enum Form {
 
 impl Meter {
     /// Begins; `request_bytes` is the size of the request, for an estimate.
-    pub(super) fn new(is_stream: bool, request_bytes: usize) -> Self {
+    pub(super) fn new(dialect: Dialect, is_stream: bool, request_bytes: usize) -> Self {
         Self {
+            dialect,
             form: if is_stream { Form::Stream } else { Form::Whole },
             pending: Vec::new(),
             used: Used::default(),
@@ -86,8 +103,7 @@ impl Meter {
         if matches!(self.form, Form::Whole)
             && let Ok(answer) = serde_json::from_slice::<Value>(&self.pending)
         {
-            self.take(&answer["usage"]);
-            self.complete = answer["usage"].is_object();
+            self.take(&answer);
         }
         let mut used = self.used;
         if !self.started {
@@ -123,37 +139,62 @@ impl Meter {
             self.told_bytes += data.len() as u64;
             return;
         };
-        match event["type"].as_str() {
-            Some("message_start") => {
-                self.started = event["message"]["usage"].is_object();
-                self.take(&event["message"]["usage"]);
-            }
-            Some("message_delta") => {
-                self.take(&event["usage"]);
-                self.complete = event["usage"].is_object();
-            }
-            Some("message_stop") => self.over = true,
-            Some("content_block_delta") => self.told_bytes += told(&event["delta"]),
-            _ => {}
-        }
+        self.take(&event);
     }
 
-    /// Takes figures over; later ones are sums that include the earlier.
-    fn take(&mut self, usage: &Value) {
-        let tokens = &mut self.used.tokens;
-        let TokenUsage { input, output, cache_read, cache_write } = tokens;
-        let hour = &mut self.used.cache_write_hour;
-        let figures = [
-            (input, &usage["input_tokens"]),
-            (output, &usage["output_tokens"]),
-            (cache_read, &usage["cache_read_input_tokens"]),
-            (cache_write, &usage["cache_creation_input_tokens"]),
-            (hour, &usage["cache_creation"]["ephemeral_1h_input_tokens"]),
-        ];
-        for (known, told) in figures {
-            *known = told.as_u64().unwrap_or(0).max(*known);
+    fn take(&mut self, event: &Value) {
+        let told = match self.dialect {
+            Dialect::Messages => read(event),
+            Dialect::Responses => responses::read(event),
+        };
+        self.complete |= told.complete;
+        self.over |= told.over;
+        self.told_bytes += told.bytes;
+        if let Some(used) = told.used {
+            self.started = true;
+            self.used = most(self.used, used);
         }
     }
+}
+
+/// The larger of each figure.
+fn most(known: Used, told: Used) -> Used {
+    let (one, other) = (known.tokens, told.tokens);
+    let tokens = TokenUsage {
+        input: one.input.max(other.input),
+        output: one.output.max(other.output),
+        cache_read: one.cache_read.max(other.cache_read),
+        cache_write: one.cache_write.max(other.cache_write),
+    };
+    Used { tokens, cache_write_hour: known.cache_write_hour.max(told.cache_write_hour) }
+}
+
+/// Reads one event of the Messages API, or a whole answer of it.
+fn read(event: &Value) -> Told {
+    match event["type"].as_str() {
+        Some("message_start") => {
+            Told { used: figures(&event["message"]["usage"]), ..Told::default() }
+        }
+        Some("message_delta" | "message") => {
+            let used = figures(&event["usage"]);
+            Told { complete: used.is_some(), used, ..Told::default() }
+        }
+        Some("message_stop") => Told { over: true, ..Told::default() },
+        Some("content_block_delta") => Told { bytes: told(&event["delta"]), ..Told::default() },
+        _ => Told::default(),
+    }
+}
+
+fn figures(usage: &Value) -> Option<Used> {
+    let count = |value: &Value| value.as_u64().unwrap_or_default();
+    let tokens = TokenUsage {
+        input: count(&usage["input_tokens"]),
+        output: count(&usage["output_tokens"]),
+        cache_read: count(&usage["cache_read_input_tokens"]),
+        cache_write: count(&usage["cache_creation_input_tokens"]),
+    };
+    let cache_write_hour = count(&usage["cache_creation"]["ephemeral_1h_input_tokens"]);
+    usage.is_object().then_some(Used { tokens, cache_write_hour })
 }
 
 fn told(delta: &Value) -> u64 {
@@ -180,7 +221,7 @@ mod tests {
     );
 
     fn metered(parts: impl Iterator<Item = impl AsRef<[u8]>>) -> Meter {
-        let mut meter = Meter::new(true, 3_000);
+        let mut meter = Meter::new(Dialect::Messages, true, 3_000);
         parts.for_each(|part| meter.feed(part.as_ref()));
         meter
     }
@@ -208,8 +249,8 @@ mod tests {
 
     #[test]
     fn an_answer_in_one_piece_is_read_too() {
-        let mut meter = Meter::new(false, 0);
-        meter.feed(b"{\"usage\":{\"input_tokens\":5,");
+        let mut meter = Meter::new(Dialect::Messages, false, 0);
+        meter.feed(b"{\"type\":\"message\",\"usage\":{\"input_tokens\":5,");
         meter.feed(b"\"output_tokens\":6}}");
         let used = meter.finish();
         assert!(meter.is_complete());
@@ -218,7 +259,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_takes_bounded_memory() {
-        let mut meter = Meter::new(true, 0);
+        let mut meter = Meter::new(Dialect::Messages, true, 0);
         for _ in 0..40 {
             meter.feed(&vec![b'x'; 100_000]);
         }

@@ -2,7 +2,7 @@
 //! is used and refuses what an agent may not ask for.
 //!
 //! An agent has no network but this socket, and no key but a token of its own. So the gateway is
-//! also the one way out, and lets through only what it knows: two paths, listed fields, tools that
+//! also the one way out, and lets through only what it knows: three paths, listed fields, tools that
 //! run on the agent's side. It holds no policy about who may spend how much; [`Agents`] says so.
 //! `app` starts it; nobody calls it but agents, over HTTP.
 //!
@@ -14,9 +14,11 @@
 //! - `pool` – the real credentials, and which of them rest
 //! - `server` – the socket and the life cycle
 //! - `relay` – one request, from the token to the last byte
-//! - `request` – which bodies are let through; `strict` reads them, `survey` says what bears on the price
+//! - `dialect` – the APIs that are served, and what differs between them
+//! - `request` – which bodies are let through to the Messages API; `strict` reads them, `survey` says what
+//!   bears on the price, `shortage` whether an error says that there is no more for now, and until when
+//! - `responses` – the same for the Responses API, with its figures and its way of saying no
 //! - `rewrite` – shortens an answer, and changes nothing else of a body
-//! - `shortage` – whether an error says that there is no more for now, and until when
 //! - `headers` – which headers are let through
 //! - `meter` – reads the usage out of an answer while it streams by
 //! - `refusal` – what the agent's program is told instead
@@ -24,6 +26,7 @@
 mod agents;
 mod bill;
 mod database;
+mod dialect;
 mod headers;
 mod meter;
 mod pool;
@@ -31,6 +34,7 @@ mod prices;
 mod refusal;
 mod relay;
 mod request;
+mod responses;
 mod rewrite;
 mod server;
 mod settings;
@@ -47,4 +51,4 @@ pub use database::DatabaseAgents;
 pub use pool::Credential;
 pub use prices::{Price, Prices, Used};
 pub use server::{Gateway, GatewayError};
-pub use settings::{Anthropic, Settings};
+pub use settings::{Api, Settings};

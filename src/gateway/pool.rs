@@ -1,4 +1,4 @@
-//! The credentials that open the model's API, several of them: one that got too little rests, and the
+//! The credentials that open a model's API, several of them: one that got too little rests, and the
 //! next is taken.
 
 use std::collections::HashMap;
@@ -12,9 +12,9 @@ use crate::model::Timestamp;
 /// A real credential; it never reaches an agent.
 #[derive(Debug, Clone)]
 pub enum Credential {
-    /// Sent as `x-api-key`.
+    /// Sent as `x-api-key`, as Anthropic wants it.
     ApiKey(SecretString),
-    /// Sent as `authorization: Bearer`.
+    /// Sent as `authorization: Bearer`, as OpenAI wants every one of its keys.
     Bearer(SecretString),
 }
 
@@ -32,7 +32,7 @@ impl Credential {
     pub fn name(&self) -> String {
         let digest = Sha256::digest(self.secret().expose_secret().as_bytes());
         let digits: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        format!("anthropic-{digits}")
+        format!("credential-{digits}")
     }
 }
 

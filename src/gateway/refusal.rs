@@ -1,4 +1,5 @@
-//! What an agent's program is told instead of an answer, in the API's own form.
+//! What an agent's program is told instead of an answer, in the form of the Messages API; that of the
+//! other is in `responses`.
 
 use axum::Json;
 use axum::http::header::RETRY_AFTER;
@@ -37,6 +38,8 @@ pub(super) enum Refusal {
     Content(String),
     #[error("a source of type {0:?} is not let through: give the data itself")]
     Source(String),
+    #[error("Baton has no credential for this API: its operator has to set {0}")]
+    NoCredential(&'static str),
     #[error("the agent's rights cannot be looked up right now")]
     OutOfReach,
     #[error("the model's API cannot be reached")]
@@ -60,7 +63,8 @@ impl Refusal {
             | Self::Field(_)
             | Self::Tool(_)
             | Self::Content(_)
-            | Self::Source(_) => StatusCode::FORBIDDEN,
+            | Self::Source(_)
+            | Self::NoCredential(_) => StatusCode::FORBIDDEN,
         }
     }
 
@@ -82,7 +86,8 @@ impl Refusal {
             | Self::Field(_)
             | Self::Tool(_)
             | Self::Content(_)
-            | Self::Source(_) => "permission_error",
+            | Self::Source(_)
+            | Self::NoCredential(_) => "permission_error",
         }
     }
 

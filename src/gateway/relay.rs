@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use tokio::sync::{mpsc, oneshot};
@@ -20,13 +20,14 @@ use crate::model::{AgentId, Limited, Shortage, Timestamp};
 
 use super::agents::{AgentGrant, Agents, RequestUsage, Reservation, Reserved, token_hash};
 use super::bill::{Bill, Size};
+use super::dialect::{Dialect, Target};
 use super::headers;
 use super::meter::Meter;
 use super::pool::{Credential, Pool};
 use super::prices::{Price, Prices, Used};
 use super::refusal::Refusal;
-use super::shortage::{self, Short};
-use super::{request, survey};
+use super::settings::Api;
+use super::shortage::Short;
 
 /// The API's own limit for a request: <https://docs.claude.com/en/api/errors>.
 const LARGEST_BODY: usize = 32 << 20;
@@ -37,15 +38,25 @@ const LARGEST_ERROR: usize = 1 << 20;
 /// How many pieces of an answer wait for an agent that reads slowly; then the API has to wait.
 const PIECES_AHEAD: usize = 16;
 
-/// The paths that are served, besides `HEAD /`.
-const PATHS: [&str; 2] = ["/v1/messages", "/v1/messages/count_tokens"];
+/// A model API, and what opens it.
+pub(super) struct Upstream {
+    /// `https://api.anthropic.com`, without a path.
+    base_url: String,
+    credentials: Pool,
+}
+
+impl Upstream {
+    pub(super) fn new(api: Api) -> Arc<Self> {
+        let Api { base_url, credentials, resting } = api;
+        Arc::new(Self { base_url, credentials: Pool::new(credentials, resting) })
+    }
+}
 
 /// What all requests share.
 pub(super) struct Shared {
     pub(super) agents: Arc<dyn Agents>,
-    /// `https://api.anthropic.com`, without a path.
-    pub(super) base_url: String,
-    pub(super) credentials: Pool,
+    pub(super) anthropic: Option<Arc<Upstream>>,
+    pub(super) openai: Option<Arc<Upstream>>,
     pub(super) prices: Prices,
     pub(super) clock: Clock,
     pub(super) client: reqwest::Client,
@@ -58,6 +69,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// When an API whose credentials all rest has one again; the latest where several do.
+    pub(super) fn back_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let upstreams = [&self.anthropic, &self.openai].into_iter().flatten();
+        upstreams.filter_map(|upstream| upstream.credentials.back_at(now)).max()
+    }
+
     fn note(&self, agent: AgentId, limited: Limited) {
         self.limited.lock().unwrap_or_else(PoisonError::into_inner).insert(agent, limited);
     }
@@ -88,33 +105,53 @@ pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
     if request.method() == Method::HEAD && request.uri().path() == "/" {
         return StatusCode::OK.into_response();
     }
+    let dialect = Dialect::of_path(request.uri().path());
     match relay(shared, request).await {
         Ok(response) => response,
         Err(refusal) => {
             tracing::info!(reason = %refusal, "a model request was refused");
-            refusal.into_response()
+            dialect.refuse(refusal)
         }
     }
 }
 
+impl Shared {
+    fn upstream(&self, dialect: Dialect) -> Result<&Arc<Upstream>, Refusal> {
+        let upstream = match dialect {
+            Dialect::Messages => &self.anthropic,
+            Dialect::Responses => &self.openai,
+        };
+        upstream.as_ref().ok_or(Refusal::NoCredential(dialect.key_variable()))
+    }
+}
+
 async fn relay(shared: Arc<Shared>, request: Request) -> Result<Response, Refusal> {
-    let target = target(&request)?;
+    let uri = request.uri();
+    let target = Target::find(request.method(), uri.path(), uri.query())?;
     let grant = grant(&*shared.agents, request.headers()).await?;
+    let upstream = Arc::clone(shared.upstream(target.dialect)?);
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| Refusal::TooLarge)?;
-    let checked = request::check(&body)?;
+    let checked = target.dialect.check(&body)?;
     let price = shared.prices.of(&checked.model).filter(|_| grant.models.contains(&checked.model));
     let agent = grant.agent;
     let Some(price) = price else {
         let model = checked.model.chars().take(80).collect();
         return Err(shared.refuse(agent, Limited::Model { model }));
     };
-    if let Some(until) = shared.credentials.back_at(shared.clock.now()) {
+    if let Some(until) = upstream.credentials.back_at(shared.clock.now()) {
         return Err(shared.refuse_for_now(agent, until));
     }
-    let mut outgoing =
-        Outgoing { target, headers: parts.headers, body, price, agent, reservation: None };
-    if !target.contains("count_tokens") {
+    let mut outgoing = Outgoing {
+        target,
+        upstream,
+        headers: parts.headers,
+        body,
+        price,
+        agent,
+        reservation: None,
+    };
+    if !target.is_free {
         let size = checked.size.ok_or_else(|| {
             Refusal::Malformed("it does not say how long the answer may be".to_owned())
         })?;
@@ -124,22 +161,6 @@ async fn relay(shared: Arc<Shared>, request: Request) -> Result<Response, Refusa
     let running = shared.running.clone();
     running.spawn(follow(shared, outgoing, answer));
     answered.await.unwrap_or(Err(Refusal::Unreachable))
-}
-
-/// The path and query of a request that is served here.
-fn target(request: &Request) -> Result<&'static str, Refusal> {
-    let (method, path) = (request.method(), request.uri().path());
-    let known = PATHS.into_iter().find(|known| *known == path && method == Method::POST);
-    let Some(known) = known else {
-        let path = path.chars().take(200).collect();
-        return Err(Refusal::Path { method: method.to_string(), path });
-    };
-    match request.uri().query() {
-        None => Ok(known),
-        Some("beta=true") if known == PATHS[0] => Ok("/v1/messages?beta=true"),
-        Some("beta=true") => Ok("/v1/messages/count_tokens?beta=true"),
-        Some(other) => Err(Refusal::Query(other.chars().take(80).collect())),
-    }
 }
 
 async fn grant(agents: &dyn Agents, headers: &HeaderMap) -> Result<AgentGrant, Refusal> {
@@ -174,7 +195,8 @@ async fn pay(
             if output < bill.wanted() {
                 tracing::info!(agent.id = %agent, output, wanted = bill.wanted(),
                     "an answer was shortened to what its budget has left");
-                outgoing.body = survey::shortened(&outgoing.body, &size, output).into();
+                outgoing.body =
+                    outgoing.target.dialect.shortened(&outgoing.body, &size, output).into();
             }
             Ok(())
         }
@@ -183,7 +205,8 @@ async fn pay(
 
 /// A request that was let through.
 struct Outgoing {
-    target: &'static str,
+    target: Target,
+    upstream: Arc<Upstream>,
     /// The agent's own headers.
     headers: HeaderMap,
     body: Bytes,
@@ -193,13 +216,20 @@ struct Outgoing {
     reservation: Option<i64>,
 }
 
+impl Outgoing {
+    /// A meter for its answer.
+    fn meter(&self, is_stream: bool) -> Meter {
+        Meter::new(self.target.dialect, is_stream, self.body.len())
+    }
+}
+
 type Answer = oneshot::Sender<Result<Response, Refusal>>;
 
 /// Sends the request on and follows the answer to its end, also when nobody reads it any more. What
 /// one credential gets too little for is asked again with the next.
 async fn follow(shared: Arc<Shared>, outgoing: Outgoing, mut answer: Answer) {
     loop {
-        let credential = match shared.credentials.pick(shared.clock.now()) {
+        let credential = match outgoing.upstream.credentials.pick(shared.clock.now()) {
             Ok(credential) => credential,
             Err(until) => {
                 settle_free(&shared, &outgoing).await;
@@ -241,7 +271,7 @@ async fn send(
     outgoing: &Outgoing,
     credential: &Credential,
 ) -> reqwest::Result<reqwest::Response> {
-    let url = format!("{}{}", shared.base_url, outgoing.target);
+    let url = format!("{}{}", outgoing.upstream.base_url, outgoing.target.path);
     let headers = headers::to_the_api(&outgoing.headers, credential);
     shared.client.post(url).headers(headers).body(outgoing.body.clone()).send().await
 }
@@ -280,37 +310,37 @@ async fn come_short(
     refused: Refused,
     credential: &Credential,
 ) -> Option<Response> {
-    let Refused { status, mut headers, body } = refused;
-    let now = shared.clock.now();
-    let Some(mut short) = shortage::read(status, &headers, &body, now) else {
+    let Refused { mut status, mut headers, body } = refused;
+    let (dialect, now) = (outgoing.target.dialect, shared.clock.now());
+    let Some(mut short) = dialect.shortage(status, &headers, &body, now) else {
         return Some((status, headers, body).into_response());
     };
     if short.is_of_the_credential() {
-        rest(shared, credential, short).await;
-        short.until = shared.credentials.back_at(now)?;
+        rest(shared, outgoing, credential, short).await;
+        short.until = outgoing.upstream.credentials.back_at(now)?;
     }
     shared.note(outgoing.agent, Limited::Quota { until: short.until, shortage: short.why });
     if !short.is_soon_over(now) {
-        headers.insert(headers::SHOULD_RETRY, HeaderValue::from_static("false"));
+        dialect.make_final(&mut status, &mut headers);
     }
     Some((status, headers, body).into_response())
 }
 
 /// Lets a credential rest, and notes it for the next start.
-async fn rest(shared: &Shared, credential: &Credential, short: Short) {
-    let name = credential.name();
+async fn rest(shared: &Shared, outgoing: &Outgoing, credential: &Credential, short: Short) {
+    let (provider, name) = (outgoing.target.dialect.provider(), credential.name());
     tracing::warn!(credential = name, until = %short.until, why = ?short.why,
         "a credential of the model's API rests");
-    shared.credentials.rest(credential, short.until);
+    outgoing.upstream.credentials.rest(credential, short.until);
     let reason = format!("{:?}", short.why).to_lowercase();
-    if let Err(error) = shared.agents.rest(name, short.until, reason).await {
+    if let Err(error) = shared.agents.rest(provider, name, short.until, reason).await {
         tracing::warn!(error = %error, "that a credential rests could not be noted");
     }
 }
 
 /// Settles a request whose answer nobody saw.
 async fn settle_unanswered(shared: &Shared, outgoing: &Outgoing) {
-    settle(shared, outgoing, &mut Meter::new(true, outgoing.body.len())).await;
+    settle(shared, outgoing, &mut outgoing.meter(true)).await;
 }
 
 /// Settles a request that the API did nothing for.
@@ -341,7 +371,7 @@ async fn stream(
 ) {
     let headers = headers::to_the_agent(response.headers(), credential);
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut meter = Meter::new(kind.starts_with("text/event-stream"), outgoing.body.len());
+    let mut meter = outgoing.meter(kind.starts_with("text/event-stream"));
     let (pieces, body) = mpsc::channel(PIECES_AHEAD);
     let head = (response.status(), headers, Body::new(Pieces(body))).into_response();
     let mut listening = answer.send(Ok(head)).is_ok();

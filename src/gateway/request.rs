@@ -147,7 +147,8 @@ fn check_source(block: &Map<String, Value>) -> Result<(), Refusal> {
     check_content(source.get("content"))
 }
 
-fn list<'a>(value: Option<&'a Value>, name: &str) -> Result<&'a [Value], Refusal> {
+/// The elements of a list that may be absent.
+pub(super) fn list<'a>(value: Option<&'a Value>, name: &str) -> Result<&'a [Value], Refusal> {
     match value {
         None | Some(Value::Null) => Ok(&[]),
         Some(Value::Array(items)) => Ok(items),
@@ -156,7 +157,7 @@ fn list<'a>(value: Option<&'a Value>, name: &str) -> Result<&'a [Value], Refusal
 }
 
 /// Cuts what is repeated to the agent's program.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 

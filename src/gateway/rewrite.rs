@@ -15,6 +15,19 @@ pub(super) fn number(body: &[u8], place: &[&str], value: u64) -> Vec<u8> {
     changed
 }
 
+/// The same for a field of the outermost object that may be absent: then it becomes the first one. For
+/// bodies that have another field.
+pub(super) fn number_or_new(body: &[u8], field: &str, value: u64) -> Vec<u8> {
+    let begin = body.iter().position(|byte| *byte == b'{');
+    match (number_at(body, &[field]), begin) {
+        (None, Some(begin)) => {
+            let (before, after) = body.split_at(begin + 1);
+            [before, format!("\"{field}\":{value},").as_bytes(), after].concat()
+        }
+        (Some(_), _) | (None, None) => number(body, &[field], value),
+    }
+}
+
 /// Where the number at a place stands.
 fn number_at(body: &[u8], place: &[&str]) -> Option<Range<usize>> {
     let mut start = 0;

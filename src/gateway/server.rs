@@ -16,8 +16,7 @@ use crate::clock::Clock;
 use crate::model::{AgentId, Limited, Timestamp};
 
 use super::agents::Agents;
-use super::pool::Pool;
-use super::relay::{self, Shared};
+use super::relay::{self, Shared, Upstream};
 use super::settings::Settings;
 
 /// How long open requests may go on when the gateway is stopped. Agents are stopped before it, so
@@ -83,11 +82,8 @@ impl Gateway {
         })?;
         let shared = Arc::new(Shared {
             agents,
-            base_url: settings.anthropic.base_url.clone(),
-            credentials: Pool::new(
-                settings.anthropic.credentials.clone(),
-                settings.anthropic.resting.iter().cloned(),
-            ),
+            anthropic: settings.anthropic.clone().map(Upstream::new),
+            openai: settings.openai.clone().map(Upstream::new),
             prices: settings.prices.clone(),
             clock,
             client,
@@ -115,7 +111,7 @@ impl Gateway {
         let shared = Arc::clone(&self.shared);
         move || {
             let now = shared.clock.now();
-            shared.credentials.back_at(now).unwrap_or(now + QUOTA_REST)
+            shared.back_at(now).unwrap_or(now + QUOTA_REST)
         }
     }
 

@@ -14,18 +14,20 @@ pub struct Settings {
     /// The socket's mode. Agents run under another, unprivileged uid and have to connect, so the
     /// usual value is `0o666`; the token is what counts.
     pub mode: u32,
-    /// Anthropic's Messages API, or something that answers like it.
-    pub anthropic: Anthropic,
+    /// Anthropic's Messages API, or something that answers like it; none without a credential.
+    pub anthropic: Option<Api>,
+    /// OpenAI's Responses API, or something that answers like it; none without a credential.
+    pub openai: Option<Api>,
     /// What tokens cost. A model without a price is refused.
     pub prices: Prices,
     /// A proxy for the way to the API. The environment's own variables are not looked at.
     pub proxy: Option<String>,
 }
 
-/// Where the Messages API is.
+/// Where a model API is.
 #[derive(Debug, Clone)]
-pub struct Anthropic {
-    /// `https://api.anthropic.com`, without a path.
+pub struct Api {
+    /// `https://api.anthropic.com` or `https://api.openai.com`, without a path.
     pub base_url: String,
     /// What opens it: the first that does not rest is taken.
     pub credentials: Vec<Credential>,

@@ -8,13 +8,13 @@ use chrono::{DateTime, TimeDelta};
 use crate::model::{Shortage, Timestamp};
 
 /// How long a rest is when the API does not say until when.
-const UNSAID: TimeDelta = TimeDelta::minutes(15);
+pub(super) const UNSAID: TimeDelta = TimeDelta::minutes(15);
 
 /// How long one waits for a provider that has too much to do.
-const OVERLOADED: TimeDelta = TimeDelta::minutes(5);
+pub(super) const OVERLOADED: TimeDelta = TimeDelta::minutes(5);
 
 /// How long an account without money is left alone: somebody has to pay first.
-const UNPAID: TimeDelta = TimeDelta::hours(1);
+pub(super) const UNPAID: TimeDelta = TimeDelta::hours(1);
 
 /// An agent's program waits so long by itself; for longer its task is parked, and no sandbox, lane or
 /// memory is held meanwhile.

@@ -29,6 +29,17 @@ impl Footprint {
         }
     }
 
+    /// Takes in what was seen of the process that came after these, which have ended.
+    #[must_use]
+    pub fn and(self, next: Self) -> Self {
+        Self {
+            cpu_ms: self.cpu_ms + next.cpu_ms,
+            memory: next.memory,
+            memory_peak: self.memory_peak.max(next.memory_peak),
+            written: self.written + next.written,
+        }
+    }
+
     /// Whether anything was measured.
     #[must_use]
     pub fn is_known(self) -> bool {
@@ -57,6 +68,8 @@ mod tests {
         let both = Footprint { cpu_ms: 50, memory: 100, memory_peak: 300, written: 9 };
         assert_eq!(first.then(missed), both);
         assert_eq!(both.then(first).memory_peak, 300);
+        let after = Footprint { cpu_ms: 51, memory: 1, memory_peak: 300, written: 10 };
+        assert_eq!(both.and(Footprint { cpu_ms: 1, memory: 1, memory_peak: 2, written: 1 }), after);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub use outcome::{
 };
 pub use policy::{
     AfterQuota, BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy,
-    RolePolicy, Until,
+    RolePolicy, Until, usual_model,
 };
 pub use preset::Preset;
 pub use question::{Answer, Fallback, Question};

@@ -125,7 +125,7 @@ pub struct DeployPolicy {
 /// What one role is played with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolePolicy {
-    /// `claude` or `command`.
+    /// `claude`, `codex` or `command`.
     pub provider: Option<String>,
     /// The model's name, as the provider knows it.
     pub model: Option<String>,
@@ -137,6 +137,15 @@ pub struct RolePolicy {
     /// Money for one agent.
     #[serde(default)]
     pub budget: Option<Micros>,
+}
+
+/// The model of a provider that none is named for.
+#[must_use]
+pub fn usual_model(provider: &str) -> &'static str {
+    match provider {
+        "codex" => "gpt-5.5",
+        _ => "claude-sonnet-4-5",
+    }
 }
 
 /// What no repository can raise.

@@ -14,7 +14,7 @@ use crate::{
     model::{
         Act, AgentId, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, ReportId, ReportKind,
         Role, Sha, Share, Situation, Stage, StageId, StageKey, StageState, Stop, Task, TaskId,
-        TaskState, Timestamp,
+        TaskState, Timestamp, usual_model,
     },
     workflow::{Effect, NewTask, restart_pause},
 };
@@ -262,7 +262,9 @@ impl<'a> Apply<'a> {
         let role = self.situation.policy.roles.get(&key.role());
         let server = &self.situation.server;
         let provider = role.and_then(|role| role.provider.as_deref()).unwrap_or(&server.provider);
-        let model = role.and_then(|role| role.model.as_deref()).unwrap_or(&server.model);
+        let usual =
+            if *provider == server.provider { &server.model } else { usual_model(provider) };
+        let model = role.and_then(|role| role.model.as_deref()).unwrap_or(usual);
         let new = agents::NewAgent {
             task,
             stage,

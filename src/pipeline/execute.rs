@@ -153,7 +153,8 @@ async fn assignment(
 ) -> Result<Assignment, Failure> {
     let resume = match agent.resumes {
         Some(_) => {
-            agent_sessions::by_id(&parts.pool, agent.session).await?.map(|bytes| bytes.to_vec())
+            let bytes = agent_sessions::by_id(&parts.pool, agent.session, &agent.provider).await?;
+            bytes.map(|bytes| bytes.to_vec())
         }
         None => None,
     };

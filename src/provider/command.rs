@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::model::{AgentEvent, BUDGET_SPENT, FailKind, Micros, TokenUsage, Untrusted};
 
-use super::contract::{Close, Exit, ModelRefusal, Provider, RefusalKind, Step};
+use super::contract::{Exit, ModelRefusal, Provider, RefusalKind, Step, Talk};
 use super::json::{count, is_true, status, text, todo_items, tool_summary};
 use super::launch::{Command, Launch, environment};
 
@@ -59,6 +59,10 @@ impl CommandProvider {
 }
 
 impl Provider for CommandProvider {
+    fn talk(&self) -> Talk {
+        Talk::Live
+    }
+
     fn launch(&self) -> Command {
         let gateway = self.task.gateway_url.clone();
         let mut own = vec![
@@ -109,12 +113,12 @@ impl Provider for CommandProvider {
         vec![json!({"type": "message", "text": text}).to_string()]
     }
 
-    fn interrupt(&mut self) -> Vec<String> {
-        vec![json!({"type": "interrupt"}).to_string()]
+    fn waits(&self) -> bool {
+        false
     }
 
-    fn close(&self) -> Close {
-        Close::EndOfInput
+    fn interrupt(&mut self) -> Vec<String> {
+        vec![json!({"type": "interrupt"}).to_string()]
     }
 
     fn ended(&mut self, exit: Exit, stderr_tail: &str) -> Option<AgentEvent> {

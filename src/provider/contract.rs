@@ -13,25 +13,34 @@ use super::Command;
 /// [`Provider::ended`] once the process is gone. Lines to write carry no line feed; the caller adds
 /// one. More lines, and even a second [`AgentEvent::Finished`], may follow the first one: an `Ok`
 /// that was told is not taken back by what follows it, unless a further prompt was handed in.
+///
+/// How much of that one process can take is what [`Provider::talk`] says. Where it is
+/// [`Talk::OnePrompt`] and [`Provider::waits`] once the process is gone, the caller begins again with
+/// `launch`: the next process goes on in the same session.
 pub trait Provider: Send {
-    /// The command line, the environment and the files.
+    /// How its program is talked with.
+    fn talk(&self) -> Talk;
+
+    /// The command line, the environment and the files of the next process.
     fn launch(&self) -> Command;
 
-    /// The lines to write at the start: the prompt.
+    /// The lines to write at the start of a process: the prompt, and whatever waits with it. With
+    /// [`Talk::OnePrompt`] it is one text that may hold line feeds.
     fn opening(&mut self) -> Vec<String>;
 
     /// Takes one line of standard output, without its line feed. Never fails: what is not
     /// understood gives no steps.
     fn line(&mut self, line: &[u8]) -> Vec<Step>;
 
-    /// The lines that hand a further prompt to the live session.
+    /// Hands in a further prompt: the lines for the live process, or none where it waits for the next.
     fn follow_up(&mut self, text: &str) -> Vec<String>;
 
-    /// The lines that end the running turn softly; a `Finished` follows and the session stays.
-    fn interrupt(&mut self) -> Vec<String>;
+    /// Whether a prompt waits for the next process.
+    fn waits(&self) -> bool;
 
-    /// How a program with no work left is sent away.
-    fn close(&self) -> Close;
+    /// The lines that end the running turn softly; a `Finished` follows and the session stays. None
+    /// where that takes a signal.
+    fn interrupt(&mut self) -> Vec<String>;
 
     /// Takes note that the process is gone; `stderr_tail` is the last of what it printed there.
     ///
@@ -51,11 +60,15 @@ pub enum Step {
     Send(String),
 }
 
-/// How a program is sent away.
+/// How a program is talked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Close {
-    /// By closing its standard input; it ends after the running turn.
-    EndOfInput,
+pub enum Talk {
+    /// Over its standard input as long as it lives: further prompts and the interrupt are lines.
+    /// Closing the input sends it away; it ends after the running turn.
+    Live,
+    /// One prompt a process: its input is closed behind the opening, SIGINT interrupts it, and it ends
+    /// by itself after its one turn.
+    OnePrompt,
 }
 
 /// How a process went.

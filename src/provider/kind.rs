@@ -1,6 +1,7 @@
 //! The closed set of providers.
 
 use super::claude::Claude;
+use super::codex::Codex;
 use super::command::CommandProvider;
 use super::{Launch, Provider};
 
@@ -9,19 +10,22 @@ use super::{Launch, Provider};
 pub enum ProviderKind {
     /// Claude Code.
     Claude,
+    /// Codex.
+    Codex,
     /// A program that speaks Baton's line protocol.
     Command,
 }
 
 impl ProviderKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Claude, Self::Command];
+    pub const ALL: [Self; 3] = [Self::Claude, Self::Codex, Self::Command];
 
     /// The name in policy and configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Claude => "claude",
+            Self::Codex => "codex",
             Self::Command => "command",
         }
     }
@@ -31,6 +35,7 @@ impl ProviderKind {
     pub fn pinned_version(self) -> Option<&'static str> {
         match self {
             Self::Claude => Some("2.1.329"),
+            Self::Codex => Some("0.169.0"),
             Self::Command => None,
         }
     }
@@ -40,6 +45,7 @@ impl ProviderKind {
     pub fn begin(self, task: Launch) -> Box<dyn Provider> {
         match self {
             Self::Claude => Box::new(Claude::new(task)),
+            Self::Codex => Box::new(Codex::new(task)),
             Self::Command => Box::new(CommandProvider::new(task)),
         }
     }

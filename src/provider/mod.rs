@@ -8,16 +8,18 @@
 //! - `contract` – the [`Provider`] trait and its small types
 //! - `kind` – the closed set of providers, by name
 //! - `claude` – Claude Code 2.1.329
+//! - `codex` – Codex 0.169.0
 //! - `command` – any program that speaks the line protocol of `docs/command-provider.md`
 //! - `json` – reading fields out of lines that nobody vouches for
 
 mod claude;
+mod codex;
 mod command;
 mod contract;
 mod json;
 mod kind;
 mod launch;
 
-pub use contract::{Close, Exit, ModelRefusal, Provider, RefusalKind, Step};
+pub use contract::{Exit, ModelRefusal, Provider, RefusalKind, Step, Talk};
 pub use kind::{ProviderKind, by_name};
 pub use launch::{Command, ConfigFile, Launch, ToolServer};

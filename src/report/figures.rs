@@ -71,12 +71,7 @@ pub fn taken(footprint: Footprint) -> Option<String> {
 #[must_use]
 pub fn taken_in_all(situation: &Situation) -> Option<String> {
     let all = situation.agents.iter().map(|agent| agent.footprint);
-    taken(all.fold(Footprint::default(), |sum, one| Footprint {
-        cpu_ms: sum.cpu_ms + one.cpu_ms,
-        memory: 0,
-        memory_peak: sum.memory_peak.max(one.memory_peak),
-        written: sum.written + one.written,
-    }))
+    taken(all.fold(Footprint::default(), Footprint::and))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    BoxFuture, Gateway, HOME, Kind, Network, Owner, Running, Sandbox, SandboxError, Spec,
+    BoxFuture, Gateway, HOME, Kind, Mount, Network, Owner, Running, Sandbox, SandboxError, Spec,
     bridge::{Bridge, EGRESS, SOCKET},
     layers::Layers,
     self_test, spawner,
@@ -161,9 +161,7 @@ impl Bubblewrap {
         if let Some(egress) = &spec.egress {
             arguments.bind(true, &egress.socket, EGRESS.as_ref());
         }
-        for mount in &spec.mounts {
-            arguments.bind(mount.writable, &mount.host, &mount.inside);
-        }
+        arguments.bind_all(&spec.mounts);
         arguments.add(&["--remount-ro", "/dev", "--remount-ro", "/", "--chdir"]);
         arguments.0.push(spec.workdir.clone().into());
         arguments.add(&["--", BRIDGE]);
@@ -244,5 +242,21 @@ impl Arguments {
     fn bind(&mut self, writable: bool, host: &Path, inside: &Path) {
         let flag = if writable { "--bind" } else { "--ro-bind" };
         self.0.extend([flag.into(), host.into(), inside.into()]);
+    }
+
+    /// Shows folders and files. One that is read-only and holds another becomes so in the end, since
+    /// bubblewrap makes the place of the inner one first.
+    fn bind_all(&mut self, mounts: &[Mount]) {
+        let mut closed_late = Vec::new();
+        for mount in mounts {
+            let inside = &mount.inside;
+            let holds = |inner: &Mount| inner.inside != *inside && inner.inside.starts_with(inside);
+            let late = !mount.writable && mounts.iter().any(holds);
+            self.bind(mount.writable || late, &mount.host, inside);
+            closed_late.extend(late.then_some(inside));
+        }
+        for inside in closed_late {
+            self.0.extend(["--remount-ro".into(), inside.into()]);
+        }
     }
 }

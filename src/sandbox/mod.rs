@@ -28,7 +28,7 @@ pub use host::Host;
 pub use kind::{BoxFuture, Kind, Sandbox, SandboxError};
 pub use machine::Gauge;
 pub use ownership::{Owner, own};
-pub use proc::is_alive;
+pub use proc::{is_alive, kill_users};
 pub use running::{Exit, Input, Output, Running, Stopper, Taken};
 pub use spec::{Gateway, HOME, Mount, Network, Overlay, ResourceLimits, Spec};
 pub use usage::Meter;

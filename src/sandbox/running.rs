@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use rustix::process::{Pid, Signal, kill_process, pidfd_send_signal};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, pidfd_send_signal};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     sync::watch,
@@ -196,6 +196,14 @@ impl Control {
         for process in below.iter().chain(self.first.get()) {
             let _ = pidfd_send_signal(process, Signal::KILL);
         }
+    }
+
+    /// Kills what is left of the outer process's group, once that has ended and has to be waited for still.
+    ///
+    /// bubblewrap's first process waits for the one outside before it asks for a parent-death signal or
+    /// leaves the group: where that one was killed in between, it would wait for ever, with the streams open.
+    pub(super) fn kill_group(&self) {
+        let _ = kill_process_group(self.outer, Signal::KILL);
     }
 
     /// Looks at what they use; after the last look nothing changes any more.

@@ -133,6 +133,7 @@ async fn reap(
         // A pidfd is readable once its process has ended (pidfd_open(2)).
         let mut ready = ended.readable().await?;
         control.look_last();
+        control.kill_group();
         if let Some(status) = guard.0.try_wait()? {
             return Ok(status);
         }

@@ -9,7 +9,7 @@ mod mistake;
 pub use mistake::PolicyMistake;
 
 use crate::model::{
-    ActorId, AfterQuota, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, Until,
+    ActorId, AfterQuota, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, Role, Until,
 };
 use keys::{Build, File, OneOrMore, Version};
 
@@ -38,7 +38,23 @@ pub fn parse(text: &str) -> Result<Policy, PolicyMistake> {
         let message = "`until: deploy` needs `deploy:` with an environment and commands";
         return Err(PolicyMistake::at_key(text, "until", message));
     }
-    Ok(filled(file))
+    let other_provider = file.review.as_ref().is_some_and(|review| review.other_provider);
+    let policy = filled(file);
+    if other_provider && !reviewed_by_another(&policy) {
+        let message = "`other_provider: true` needs `roles.coding.provider` and \
+                       `roles.reviewer.provider`, and not the same";
+        return Err(PolicyMistake::at_key(text, "review", message));
+    }
+    Ok(policy)
+}
+
+/// Whether the reviewer's provider surely differs from the author's, whatever the server's default is.
+fn reviewed_by_another(policy: &Policy) -> bool {
+    let provider = |role| policy.roles.get(&role)?.provider.as_deref();
+    match (provider(Role::Coding), provider(Role::Reviewer)) {
+        (Some(author), Some(reviewer)) => author != reviewer,
+        (Some(_) | None, _) => false,
+    }
 }
 
 /// Lowers a policy to what the server allows.
@@ -65,6 +81,7 @@ fn filled(file: File) -> Policy {
         verify,
         protected,
         roles,
+        review: _,
         budget,
         max_rounds,
         agents,

@@ -134,6 +134,7 @@ fn the_example_file_holds_every_key_and_is_taken() {
         ("GITHUB_PRIVATE_KEY", "key"),
         ("GITHUB_WEBHOOK_SECRET", "hush"),
         ("ANTHROPIC_API_KEY", "dummy"),
+        ("OPENAI_API_KEY", "dummy"),
         ("FILES_DEPLOY_TOKEN", "hush"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

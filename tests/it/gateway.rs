@@ -1,5 +1,7 @@
 //! The gateway on a real socket, between agents' requests and a stand-in for the model's API.
 
+mod openai;
+
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,7 +14,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use baton::clock::Clock;
 use baton::gateway::{
-    AgentGrant, Agents, AgentsError, Answer, Anthropic, Bill, Credential, Gateway, Prices,
+    AgentGrant, Agents, AgentsError, Answer, Api, Bill, Credential, Gateway, Price, Prices,
     RequestUsage, Reservation, Reserved, Settings, Size, TokenHash, token_hash,
 };
 use baton::model::{
@@ -33,6 +35,7 @@ use crate::support::database::TestDatabase;
 mod budgets;
 
 const REAL_KEY: &str = "sk-ant-the-real-key";
+const OPENAI_KEY: &str = "sk-proj-the-real-key";
 const TOKEN: &str = "token-of-agent-7";
 
 const STREAM: &str = concat!(
@@ -83,7 +86,7 @@ impl Agents for Books {
         Box::pin(async { Ok(()) })
     }
 
-    fn rest(&self, name: String, _: Timestamp, reason: String) -> Answer<'_, ()> {
+    fn rest(&self, _: &'static str, name: String, _: Timestamp, reason: String) -> Answer<'_, ()> {
         self.resting.lock().unwrap().push((name, reason));
         Box::pin(async { Ok(()) })
     }
@@ -124,7 +127,7 @@ fn books() -> Books {
         agent: AgentId(7),
         task: TaskId(3),
         repository: RepositoryId(9),
-        models: vec!["claude-sonnet-4-5".to_owned(), "unpriced".to_owned()],
+        models: ["claude-sonnet-4-5", "gpt-5.5", "unpriced"].map(str::to_owned).to_vec(),
         ended: false,
         budgets: [Micros(1_000_000); 4],
         most_requests: 100,
@@ -256,15 +259,23 @@ async fn house_of(
     let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let folder = tempfile::tempdir().unwrap();
     let books = Arc::new(books);
+    let price = Price::of_dollars(3.0, 15.0);
     let settings = Settings {
         socket: folder.path().join("gateway.sock"),
         mode: 0o666,
-        anthropic: Anthropic {
+        anthropic: Some(Api {
             base_url: base_url.unwrap_or_else(|| format!("http://{address}")),
             credentials,
             resting: Vec::new(),
-        },
-        prices: Prices::published(),
+        }),
+        openai: Some(Api {
+            base_url: format!("http://{address}"),
+            credentials: vec![Credential::Bearer(OPENAI_KEY.into())],
+            resting: Vec::new(),
+        }),
+        prices: Prices::new(
+            [("claude-sonnet-4-5".to_owned(), price), ("gpt-5.5".to_owned(), price)].into(),
+        ),
         proxy: None,
     };
     let agents = Arc::<Books>::clone(&books);
@@ -728,11 +739,12 @@ async fn the_socket_of_a_dead_process_is_replaced_and_a_file_is_not() {
     let settings = |socket| Settings {
         socket,
         mode: 0o600,
-        anthropic: Anthropic {
+        anthropic: Some(Api {
             base_url: "http://127.0.0.1:9".to_owned(),
             credentials: vec![Credential::Bearer("x".into())],
             resting: Vec::new(),
-        },
+        }),
+        openai: None,
         prices: Prices::default(),
         proxy: None,
     };

@@ -178,12 +178,40 @@ async fn claude_runs_no_hook_helper_or_server_that_a_repository_brings() {
         eprintln!("the claude program is not installed: nothing is shown");
         return;
     };
+    plays_unharmed(
+        |recipe| Recipe { provider: "claude".to_owned(), claude: Some(claude), ..recipe },
+        |world| canaries::told_to_models(&world.models.requests()),
+        &["HOOKED", "mcp__", "helper-key"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codex_runs_and_reads_nothing_that_a_repository_brings() {
+    let Some(codex) = baton::app::installed_codex() else {
+        eprintln!("the codex program is not installed: nothing is shown");
+        return;
+    };
+    plays_unharmed(
+        |recipe| Recipe { provider: "codex".to_owned(), codex: Some(codex), ..recipe },
+        |world| canaries::told_to_models(&world.openai.requests()),
+        &["HOOKED", "mcp__", "helper-key", "SKILL-OF-THE-REPOSITORY", "web_search"],
+    )
+    .await;
+}
+
+/// Lets a program play the job in a hostile repository up to the pull request: nothing forbidden reaches
+/// its model, and nothing of the repository's runs on the host.
+async fn plays_unharmed(
+    change: impl FnOnce(Recipe) -> Recipe,
+    told: impl FnOnce(&World) -> String,
+    forbidden: &[&str],
+) {
     let (_temporary, folder) = folder();
     let database = TestDatabase::new().await;
     let usual = Recipe::new(folder.join("world"), Arc::new(Crew::new()));
     let files = repository::files(&marks(&folder), usual.files.clone());
-    let provider = "claude".to_owned();
-    let recipe = Recipe { provider, claude: Some(claude), files, ..usual };
+    let recipe = change(Recipe { files, ..usual });
     let world = recipe.build().await.unwrap();
     repository::add_links(&world.github, &folder);
     let operator = Operator::new(&world, &folder, &database_url(&database.address()));
@@ -194,11 +222,11 @@ async fn claude_runs_no_hook_helper_or_server_that_a_repository_brings() {
     assert!(opened, "{}\n{}", thread(&world.github, issue), operator.log());
     assert!(process.stop().await.success());
 
-    let told = canaries::told_to_models(&world.models);
+    let told = told(&world);
     assert!(told.contains("Role: code"), "no coder was at work: the test is broken");
     // Baton's own server is the one that may be there.
-    let told = told.replace("mcp__baton__", "");
-    for forbidden in ["HOOKED", "mcp__", "helper-key"] {
+    let told = told.replace("mcp__baton", "");
+    for forbidden in forbidden {
         assert!(!told.contains(forbidden), "{forbidden} reached the model");
     }
     assert_eq!(marked(&folder), [""; 0], "something of the repository's ran on the host");

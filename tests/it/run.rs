@@ -9,7 +9,7 @@ use std::{
 };
 
 use emulators::{
-    models::{AGENT_PROGRAM, Anthropic, Brain, Crew, Hang, Settings},
+    models::{AGENT_PROGRAM, Anthropic, Brain, Crew, Hang, OpenAi, RecordedRequest, Settings},
     sample,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -28,14 +28,18 @@ const BRANCH: &str = "baton/serve-open-ranges-to-the";
 struct Desk {
     folder: TempDir,
     models: Anthropic,
+    openai: OpenAi,
 }
 
 impl Desk {
     async fn with(brain: impl Brain + 'static) -> Self {
         let folder = tempfile::Builder::new().prefix("baton-desk-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
-        let models = Anthropic::start(Settings::local(KEY, Arc::new(brain))).await.unwrap();
-        let desk = Self { folder, models };
+        let brain: Arc<dyn Brain> = Arc::new(brain);
+        let settings = || Settings::local(KEY, Arc::clone(&brain));
+        let models = Anthropic::start(settings()).await.unwrap();
+        let openai = OpenAi::start(settings()).await.unwrap();
+        let desk = Self { folder, models, openai };
         fs::write(desk.path("agent.mjs"), AGENT_PROGRAM).unwrap();
         fs::set_permissions(desk.path("agent.mjs"), fs::Permissions::from_mode(0o644)).unwrap();
         let agent = desk.path("agent.mjs");
@@ -101,6 +105,24 @@ impl Desk {
         command
     }
 
+    /// The same for somebody who has the real Codex program and a key of OpenAI's API alone.
+    fn codex_command(&self, arguments: &[&str]) -> Command {
+        let codex = baton::app::installed_codex().expect("npm ci installs the pinned program");
+        let mut command = self.command(arguments);
+        command
+            .env("BATON_PROVIDER", "codex")
+            .env("BATON_CODEX", codex)
+            .env("OPENAI_BASE_URL", self.openai.url())
+            .env("OPENAI_API_KEY", KEY)
+            .env_remove("ANTHROPIC_API_KEY");
+        command
+    }
+
+    /// What models were asked.
+    fn asked(&self) -> Vec<RecordedRequest> {
+        [self.models.requests(), self.openai.requests()].concat()
+    }
+
     /// Runs it to its end, on a thread that may block.
     async fn run(&self, arguments: &[&str]) -> Ran {
         let mut command = self.command(arguments);
@@ -116,6 +138,7 @@ impl Desk {
         left.extend(names.filter(|name| name.starts_with("baton-run-")));
         assert!(left.is_empty(), "left behind: {left:#?}");
         self.models.shutdown().await;
+        self.openai.shutdown().await;
     }
 }
 
@@ -177,6 +200,19 @@ async fn a_request_is_carried_out_by_the_real_claude_program() {
     let ran = Ran::of(running.await.unwrap());
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
     is_fixed(&desk, BRANCH);
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_by_the_real_codex_program_with_a_key_of_its_own() {
+    let desk = Desk::with(Crew::new()).await;
+    let mut command = desk.codex_command(&[REQUEST]);
+    let running = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let ran = Ran::of(running.await.unwrap());
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+    assert!(ran.out.contains("codex with gpt-5.5"), "{}", ran.out);
+    is_fixed(&desk, BRANCH);
+    assert!(desk.models.requests().is_empty() && !desk.openai.requests().is_empty());
     desk.end().await;
 }
 
@@ -263,10 +299,14 @@ async fn what_is_missing_is_named_before_anything_starts() {
     let ran = Ran::of(command.output().unwrap());
     assert_eq!(ran.code, Some(1));
     assert!(ran.error.contains("ANTHROPIC_API_KEY: missing"), "{}", ran.error);
+    let mut command = desk.codex_command(&[REQUEST]);
+    command.env_remove("OPENAI_API_KEY");
+    let ran = Ran::of(command.output().unwrap());
+    assert!(ran.error.contains("OPENAI_API_KEY: missing"), "{}", ran.error);
     let mut elsewhere = desk.command(&["--repo", "/usr/bin", REQUEST]);
     let ran = Ran::of(elsewhere.output().unwrap());
     assert!(ran.error.contains("looking for a repository at /usr/bin"), "{}", ran.error);
-    assert!(desk.models.requests().is_empty());
+    assert!(desk.asked().is_empty());
     is_untouched(&desk.repository());
     desk.end().await;
 }
@@ -276,15 +316,14 @@ fn is_untouched(repository: &Path) {
 }
 
 /// `baton demo --live`: the whole job with somebody's own model, here the scripted one.
-#[tokio::test]
-async fn the_demo_plays_live_on_a_copy_of_a_repository() {
+async fn the_demo_plays_live(command: impl FnOnce(&Desk) -> Command) {
     let desk = Desk::with(Crew::new()).await;
     let policy = "version: 1\nuntil: pr\ntest: node --test\n";
     fs::write(desk.repository().join(".github/baton.yml"), policy).unwrap();
     desk.git(&["commit", "--quiet", "--all", "--message=End with the merge"]);
     let before = desk.git(&["for-each-ref"]);
     let (title, body) = sample::issue();
-    let command = desk.command(&[]);
+    let command = command(&desk);
     let mut live = Command::new(command.get_program());
     live.args(["demo", "--live", "--repo"]).arg(desk.repository());
     live.args(["--issue", &format!("{title}\n{body}")]).env_clear().stdin(Stdio::null());
@@ -296,7 +335,17 @@ async fn the_demo_plays_live_on_a_copy_of_a_repository() {
         assert!(ran.out.contains(said), "{said:?} is not in\n{}", ran.out);
     }
     assert!(!ran.out.contains(KEY) && !ran.error.contains(KEY));
-    assert!(!desk.models.requests().is_empty());
+    assert!(!desk.asked().is_empty());
     assert_eq!(desk.git(&["for-each-ref"]), before, "the repository itself is only read");
     desk.end().await;
+}
+
+#[tokio::test]
+async fn the_demo_plays_live_on_a_copy_of_a_repository() {
+    the_demo_plays_live(|desk| desk.command(&[])).await;
+}
+
+#[tokio::test]
+async fn the_demo_plays_live_with_the_real_codex_program() {
+    the_demo_plays_live(|desk| desk.codex_command(&[])).await;
 }

@@ -319,6 +319,26 @@ async fn a_read_only_mount_can_be_read_and_not_written() {
     assert!(!mirror.join("new").exists());
 }
 
+#[tokio::test]
+async fn a_folder_is_shown_inside_a_read_only_one_that_does_not_have_it() {
+    let Some(house) = bubblewrap() else { return };
+    let (tree, kept) = (house.writable("tree"), house.writable("kept"));
+    fs::write(kept.join("file"), "content").unwrap();
+    let mut spec = shell(
+        "cat web/kept/file; for new in new web/new web/kept/new; do touch $new || echo refused; done",
+    );
+    let mount = |host: &PathBuf, inside: &str| Mount {
+        host: host.clone(),
+        inside: inside.into(),
+        writable: false,
+    };
+    spec.mounts = vec![mount(&tree, "/tree"), mount(&kept, "/tree/web/kept")];
+    spec.workdir = "/tree".into();
+    let taken = house.run(spec).await;
+    assert_eq!(text(&taken.stdout), "contentrefused\nrefused\nrefused", "{taken:?}");
+    assert!(!tree.join("new").exists() && !kept.join("new").exists());
+}
+
 /// Asks a loopback port for a line, with what every machine with bash has.
 fn ask(port: u16) -> Spec {
     let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port} && echo ping >&3 && head -n 1 <&3");

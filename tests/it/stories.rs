@@ -8,6 +8,7 @@
 //! - `audits`   – `/baton audit`
 //! - `capacity` – what agents take, and agents for which the machine has no room
 //! - `watching` – agents at work, seen from the command line
+//! - `codex`    – one prompt a process: words said in between, stops, planted settings
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
 //! - `money`    – budgets and quota
@@ -18,6 +19,7 @@
 mod asking;
 mod audits;
 mod capacity;
+mod codex;
 mod hanging;
 mod money;
 mod pushes;

@@ -1,23 +1,27 @@
 //! Scripted model APIs: what an agent program talks to when no real model is wanted.
 //!
-//! [`Anthropic`] speaks the Messages API well enough for the real Claude Code program and for [`AGENT_PROGRAM`]; a
-//! [`Brain`] decides what it says. [`Crew`] is the brain of the demo, [`Script`], [`Hang`] and [`Say`] those of tests.
+//! [`Anthropic`] speaks the Messages API well enough for the real Claude Code program and for [`AGENT_PROGRAM`],
+//! [`OpenAi`] the Responses API for the real Codex program; a [`Brain`] decides what they say. [`Crew`] is the brain of the demo, [`Script`], [`Hang`] and [`Say`] those of tests.
 //! Nothing here is a model: a brain sees one request and answers from what it reads there.
 
 mod answer;
 mod anthropic;
 mod brains;
 mod crew;
+mod door;
 mod faults;
+mod openai;
 mod request;
 mod stream;
 mod usage;
 
 pub use answer::{Answer, Block, Pace};
-pub use anthropic::{Anthropic, RecordedRequest, Settings};
+pub use anthropic::Anthropic;
 pub use brains::{Brain, Hang, Say, Script};
 pub use crew::Crew;
+pub use door::{RecordedRequest, Settings};
 pub use faults::{Fault, Faults};
+pub use openai::OpenAi;
 pub use request::{Call, Content, Message, Request, Speaker, Tool};
 pub use usage::Usage;
 

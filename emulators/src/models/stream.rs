@@ -86,7 +86,7 @@ fn block_events(index: usize, block: &Block) -> Vec<Value> {
 }
 
 /// Cuts a text into deltas, between characters.
-fn pieces(text: &str) -> impl Iterator<Item = String> {
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = String> {
     let characters: Vec<char> = text.chars().collect();
     let cut: Vec<String> =
         characters.chunks(DELTA_CHARACTERS).map(|piece| piece.iter().collect()).collect();
@@ -94,7 +94,7 @@ fn pieces(text: &str) -> impl Iterator<Item = String> {
 }
 
 /// One event; its name is the `type` of its data.
-fn event(data: Value) -> Bytes {
+pub(super) fn event(data: Value) -> Bytes {
     let name = data["type"].as_str().unwrap_or_default();
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }

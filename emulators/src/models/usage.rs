@@ -39,12 +39,43 @@ impl Usage {
         }
     }
 
+    /// The same of a request to the Responses API, which counts what it reads from its cache as input too.
+    pub fn estimate_responses(body: &Value, answer: &Answer) -> Self {
+        let items = body["input"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let is_own = |item: &Value| {
+            item["role"] == "assistant"
+                || item["type"].as_str().is_some_and(|kind| kind.ends_with("_call"))
+        };
+        let known = items.iter().rposition(is_own).unwrap_or(0);
+        let cached: usize = items[..known].iter().map(size).sum();
+        let fixed = size(&body["instructions"]) + size(&body["tools"]);
+        let fresh: usize = items[known..].iter().map(size).sum();
+        let (created, read) = if known == 0 { (fixed, 0) } else { (0, fixed + cached) };
+        Self {
+            input_tokens: tokens(created + fresh).max(1),
+            cache_creation_input_tokens: 0,
+            cache_read_input_tokens: tokens(read),
+            output_tokens: tokens(answer.blocks.iter().map(block_size).sum()).max(1),
+        }
+    }
+
     /// All input tokens, however charged: what `count_tokens` answers.
     pub fn all_input(&self) -> usize {
         self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
     }
 
-    /// The `usage` object of the API.
+    /// The `usage` object of the Responses API.
+    pub fn as_responses_json(&self) -> Value {
+        json!({
+            "input_tokens": self.all_input(),
+            "input_tokens_details": {"cached_tokens": self.cache_read_input_tokens},
+            "output_tokens": self.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": self.all_input() + self.output_tokens,
+        })
+    }
+
+    /// The `usage` object of the Messages API.
     pub fn as_json(&self) -> Value {
         json!({
             "input_tokens": self.input_tokens,

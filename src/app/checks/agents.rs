@@ -1,4 +1,4 @@
-//! The sandbox, the agent's program, and the model's API.
+//! The sandbox, the agent's program, and the models' APIs.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,8 +11,8 @@ use tokio::{net::TcpStream, process::Command, time::timeout};
 use super::Check;
 use crate::{
     agent::{Toolchains, try_layers},
-    app::{installed_claude, parts},
-    config::Config,
+    app::{installed_claude, installed_codex, parts},
+    config::{Config, Upstream},
     provider::ProviderKind,
     sandbox::{Sandbox, SandboxError},
 };
@@ -111,17 +111,34 @@ pub(super) async fn program(config: &Config) -> Check {
             ),
         };
     }
-    let wanted = ProviderKind::Claude.pinned_version().unwrap_or_default();
+    let (kind, variable, path) = if agents.provider == ProviderKind::Codex.name() {
+        let path = agents.codex.clone().or_else(installed_codex);
+        (ProviderKind::Codex, "BATON_CODEX", path)
+    } else {
+        (ProviderKind::Claude, "BATON_CLAUDE", agents.claude.clone().or_else(installed_claude))
+    };
+    pinned(kind, variable, path).await
+}
+
+/// Looks whether a program is there in the version that was tested.
+async fn pinned(kind: ProviderKind, variable: &str, path: Option<PathBuf>) -> Check {
+    const NAME: &str = "agent program";
+    let (name, wanted) = (kind.name(), kind.pinned_version().unwrap_or_default());
+    // What serves all but the tests of Baton leaves codex out.
+    let npm = match kind {
+        ProviderKind::Codex => "npm ci --ignore-scripts",
+        ProviderKind::Claude | ProviderKind::Command => "npm ci --omit=dev --ignore-scripts",
+    };
     let install = format!(
-        "run npm ci --omit=dev --ignore-scripts in Baton's folder, or set BATON_CLAUDE to the native \
-         claude program of version {wanted}"
+        "run {npm} in Baton's folder, or set {variable} to the native {name} program of version \
+         {wanted}"
     );
-    let Some(path) = agents.claude.clone().or_else(installed_claude) else {
-        return Check::fails(NAME, "claude is not installed", install);
+    let Some(path) = path else {
+        return Check::fails(NAME, format!("{name} is not installed"), install);
     };
     match said_version(&path).await {
-        Ok(said) if said.split_whitespace().next() == Some(wanted) => {
-            Check::holds(NAME, format!("claude {wanted}, {}", path.display()))
+        Ok(said) if said.split_whitespace().any(|word| word == wanted) => {
+            Check::holds(NAME, format!("{name} {wanted}, {}", path.display()))
         }
         Ok(said) => Check::fails(
             NAME,
@@ -149,10 +166,20 @@ fn found(name: &str) -> Option<PathBuf> {
     named.into_iter().find(|path| path.is_file())
 }
 
-/// Opens a connection to the model's API and closes it: nothing is asked, nothing is paid.
-pub(super) async fn model_api(config: &Config, proxy: Option<&String>) -> Check {
+/// Looks at each model API that there is a credential for.
+pub(super) async fn model_apis(config: &Config, proxy: Option<&String>) -> Vec<Check> {
+    let agents = &config.agents;
+    let apis = [(&agents.upstream, "ANTHROPIC_BASE_URL"), (&agents.openai, "OPENAI_BASE_URL")];
+    let mut checks = Vec::new();
+    for (upstream, variable) in apis.into_iter().filter(|(upstream, _)| upstream.is_open()) {
+        checks.push(model_api(upstream, variable, proxy).await);
+    }
+    checks
+}
+
+/// Opens a connection to a model's API and closes it: nothing is asked, nothing is paid.
+async fn model_api(upstream: &Upstream, variable: &str, proxy: Option<&String>) -> Check {
     const NAME: &str = "model API";
-    let upstream = &config.agents.upstream;
     let kind = match (upstream.api_keys.len(), upstream.bearers.len()) {
         (1, 0) => "an API key".to_owned(),
         (0, 1) => "an OAuth token".to_owned(),
@@ -161,7 +188,7 @@ pub(super) async fn model_api(config: &Config, proxy: Option<&String>) -> Check 
     let proxy = proxy.filter(|proxy| !proxy.is_empty());
     let url = proxy.unwrap_or(&upstream.base_url);
     let Some((host, port)) = endpoint(url) else {
-        return Check::fails(NAME, format!("{url:?} is no URL"), "correct ANTHROPIC_BASE_URL");
+        return Check::fails(NAME, format!("{url:?} is no URL"), format!("correct {variable}"));
     };
     let seen = format!("{kind} is set (not tried, which would cost), {host}:{port}");
     let failed = match timeout(CONNECT, TcpStream::connect((host.as_str(), port))).await {
@@ -171,7 +198,7 @@ pub(super) async fn model_api(config: &Config, proxy: Option<&String>) -> Check 
     };
     let remedy = format!(
         "let this machine reach {host}:{port}, or set HTTPS_PROXY to a proxy that does; \
-         ANTHROPIC_BASE_URL names another API"
+         {variable} names another API"
     );
     Check::fails(NAME, format!("{seen} cannot be reached: {failed}"), remedy)
 }

@@ -7,7 +7,7 @@
 //! - `capacity` – for how many agents there is room, and what queued ones wait for
 //! - `kept`     – what lies on the disk, and why
 //! - `github`   – the App's key, registration, installations, webhooks, and the clock
-//! - `agents`   – the sandbox, the agent's program, the model's API
+//! - `agents`   – the sandbox, the agent's program, the models' APIs
 //!
 //! Everything works beside a running server, and changes nothing but that it makes the data folder.
 
@@ -76,7 +76,9 @@ pub async fn run(given: &Given, tell: &mut (dyn FnMut(Check) + Send)) {
     tell(agents::tools(&config));
     tell(agents::egress(&config));
     tell(agents::program(&config).await);
-    tell(agents::model_api(&config, given.environment.get("HTTPS_PROXY")).await);
+    for check in agents::model_apis(&config, given.environment.get("HTTPS_PROXY")).await {
+        tell(check);
+    }
 }
 
 fn configuration(given: &Given, tell: &mut (dyn FnMut(Check) + Send)) -> Option<Config> {

@@ -105,7 +105,13 @@ impl Agents for Books {
     }
 
     /// Nothing is kept from one command to the next: the gateway itself knows until it ends.
-    fn rest(&self, _name: String, _until: Timestamp, _reason: String) -> Answer<'_, ()> {
+    fn rest(
+        &self,
+        _provider: &'static str,
+        _name: String,
+        _until: Timestamp,
+        _reason: String,
+    ) -> Answer<'_, ()> {
         Box::pin(ready(Ok(())))
     }
 }

@@ -75,7 +75,7 @@ impl Local {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))?;
         let data = place::prepare(folder.path())?;
         let books = Arc::new(Books::new(options.budget));
-        let settings = parts::gateway_settings(&agents, &data, Vec::new())?;
+        let settings = parts::gateway_settings(&agents, &data, &[]);
         let gateway = Gateway::start(settings, Arc::clone(&books) as _, Clock::system())?;
         let bridge = options.bridge.map_or_else(std::env::current_exe, Ok)?;
         let runtime = parts::runtime(&agents, Toolchains::default(), &bridge, &data, &gateway)?;

@@ -28,7 +28,7 @@ pub(super) struct Demo {
     /// Leaves everything running at the end and prints the addresses
     #[arg(long)]
     keep: bool,
-    /// `claude` or `command`; claude where it can be had
+    /// `claude`, `codex` or `command`; claude where it can be had
     #[arg(long)]
     provider: Option<String>,
     /// Undoes the merged fix by hand before it is deployed: the demo then has to end red
@@ -102,6 +102,8 @@ impl Demo {
         let claude = std::env::var_os("BATON_CLAUDE")
             .map(PathBuf::from)
             .or_else(crate::app::installed_claude);
+        let codex =
+            std::env::var_os("BATON_CODEX").map(PathBuf::from).or_else(crate::app::installed_codex);
         let configured = live.as_ref().map(|live| live.agents.provider.clone());
         let provider = match (configured.as_ref().or(self.provider.as_ref()), &claude) {
             (Some(provider), _) => provider.clone(),
@@ -118,6 +120,7 @@ impl Demo {
         let recipe = |folder: PathBuf, sandbox| Recipe {
             provider: provider.clone(),
             claude: claude.clone(),
+            codex: codex.clone(),
             sandbox,
             copy_of: self.repo.clone(),
             live: live.clone(),

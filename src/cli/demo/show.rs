@@ -6,6 +6,7 @@ use super::world::{MAINTAINER, OWNER, SLUG, World};
 use crate::{
     app::Server,
     cli::output::{self, plain},
+    config::Agents,
     db::{agents, overview},
     model::{AgentState, Micros, TaskId},
 };
@@ -25,9 +26,11 @@ pub(super) fn header(world: &World, server: &Server, notes: &[String]) {
     println!("  GitHub     emulated, with the repository {}", world.repository);
     println!("             {}", world.github.page_url());
     println!("  Postgres   a private one");
-    let upstream = &world.config.agents.upstream.base_url;
     if world.live {
-        println!("  model      LIVE: {upstream}, with your key, behind Baton's gateway");
+        let Agents { upstream, openai, .. } = &world.config.agents;
+        let open = [upstream, openai].into_iter().filter(|api| api.is_open());
+        let addresses = open.map(|api| api.base_url.as_str()).collect::<Vec<_>>().join(" and ");
+        println!("  model      LIVE: {addresses}, with your key, behind Baton's gateway");
         println!(
             "             This task may cost up to {}; the limit holds before each request.",
             world.config.limits.task

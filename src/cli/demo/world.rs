@@ -14,7 +14,7 @@ use anyhow::Context;
 use emulators::{
     github::{AppRegistration, GitHub, RepositoryOptions, Role, generate_app_key},
     host::{self, Host},
-    models::{self, AGENT_PROGRAM, Anthropic, Brain},
+    models::{self, AGENT_PROGRAM, Anthropic, Brain, OpenAi},
     sample,
 };
 
@@ -39,7 +39,8 @@ pub const SLUG: &str = "baton-demo";
 
 const APP_ID: u64 = 4711;
 const BOT_ID: u64 = 990_001;
-const MODEL: &str = "claude-sonnet-4-5";
+/// The models of the two APIs; both cost the same here.
+const MODELS: [&str; 2] = ["claude-sonnet-4-5", "gpt-5.5"];
 const ANYWHERE: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -47,10 +48,12 @@ const ANYWHERE: SocketAddr =
 pub struct Recipe {
     /// Where everything is kept.
     pub folder: PathBuf,
-    /// `claude` or `command`.
+    /// `claude`, `codex` or `command`.
     pub provider: String,
     /// The native `claude` program.
     pub claude: Option<PathBuf>,
+    /// The native `codex` program.
+    pub codex: Option<PathBuf>,
     /// Who plays the model.
     pub brain: Arc<dyn Brain>,
     /// Where agents run.
@@ -76,8 +79,10 @@ pub struct World {
     pub live: bool,
     /// The emulated GitHub.
     pub github: GitHub,
-    /// The scripted model.
+    /// The scripted model behind Anthropic's API.
     pub models: Anthropic,
+    /// The same behind OpenAI's.
+    pub openai: OpenAi,
     /// The hosting platform.
     pub host: Host,
     /// What Baton is configured with.
@@ -95,6 +100,7 @@ impl Recipe {
             folder,
             provider: "command".to_owned(),
             claude: None,
+            codex: None,
             brain,
             sandbox: SandboxChoice::Bubblewrap,
             database_url: None,
@@ -134,9 +140,9 @@ impl Recipe {
         register(&github)?;
         let repository = self.populate(&github)?;
         let model_key = uuid::Uuid::new_v4().to_string();
-        let models =
-            Anthropic::start(models::Settings::local(model_key.clone(), Arc::clone(&self.brain)))
-                .await?;
+        let model = || models::Settings::local(model_key.clone(), Arc::clone(&self.brain));
+        let models = Anthropic::start(model()).await?;
+        let openai = OpenAi::start(model()).await?;
         let deploy_token = uuid::Uuid::new_v4().to_string();
         let host =
             Host::start(host::Settings::local(deploy_token.clone(), self.folder.join("host")))
@@ -155,7 +161,7 @@ impl Recipe {
                 api_url: github.api_url(),
             },
             listen: Listen { public: ANYWHERE, admin: ANYWHERE },
-            agents: self.agents(&models, model_key, &program),
+            agents: self.agents([models.url(), openai.url()], &model_key, &program),
             sandbox: SandboxTools::default(),
             limits: Limits { accounts: vec![OWNER.to_owned()], ..self.limits() },
             keep: Keep::default(),
@@ -165,7 +171,7 @@ impl Recipe {
             },
         };
         let live = self.live.is_some();
-        Ok(World { repository, live, github, models, host, config, clock: self.clock })
+        Ok(World { repository, live, github, models, openai, host, config, clock: self.clock })
     }
 
     /// People, the repository and the installation; gives the repository's name.
@@ -199,7 +205,7 @@ impl Recipe {
         self.live.as_ref().map(|live| live.limits.clone()).unwrap_or_default()
     }
 
-    fn agents(&self, models: &Anthropic, key: String, program: &Path) -> Agents {
+    fn agents(&self, urls: [String; 2], key: &str, program: &Path) -> Agents {
         if let Some(live) = &self.live {
             return Agents { sandbox: self.sandbox, ..live.agents.clone() };
         }
@@ -209,18 +215,23 @@ impl Recipe {
             cache_read: Micros::from_dollars(0.3),
             cache_write: Micros::from_dollars(3.75),
         };
+        let [upstream, openai] = urls.map(|base_url| Upstream {
+            base_url,
+            api_keys: vec![key.into()],
+            bearers: Vec::new(),
+        });
+        let [claude_model, codex_model] = MODELS;
+        let model = if self.provider == "codex" { codex_model } else { claude_model };
         Agents {
             provider: self.provider.clone(),
-            model: MODEL.to_owned(),
+            model: model.to_owned(),
             claude: self.claude.clone(),
+            codex: self.codex.clone(),
             command: vec!["node".to_owned(), program.display().to_string()],
             sandbox: self.sandbox,
-            upstream: Upstream {
-                base_url: models.url(),
-                api_keys: vec![key.into()],
-                bearers: Vec::new(),
-            },
-            prices: BTreeMap::from([(MODEL.to_owned(), price)]),
+            upstream,
+            openai,
+            prices: MODELS.map(|model| (model.to_owned(), price)).into(),
         }
     }
 }
@@ -293,6 +304,7 @@ impl World {
     pub async fn shutdown(self) {
         self.github.shutdown().await;
         self.models.shutdown().await;
+        self.openai.shutdown().await;
         self.host.shutdown().await;
     }
 }

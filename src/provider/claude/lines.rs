@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::{AgentEvent, Micros, TokenUsage};
-use crate::provider::contract::{Close, Exit, ModelRefusal, Provider, Step};
+use crate::provider::contract::{Exit, ModelRefusal, Provider, Step, Talk};
 use crate::provider::json::{add, count, is_true, items, status, text, todo_items, tool_summary};
 use crate::provider::launch::{Command, Launch};
 
@@ -102,6 +102,10 @@ impl Claude {
 }
 
 impl Provider for Claude {
+    fn talk(&self) -> Talk {
+        Talk::Live
+    }
+
     fn launch(&self) -> Command {
         start::command(&self.task)
     }
@@ -123,6 +127,10 @@ impl Provider for Claude {
         self.prompt(text)
     }
 
+    fn waits(&self) -> bool {
+        false
+    }
+
     fn interrupt(&mut self) -> Vec<String> {
         self.interrupts += 1;
         let id = format!("interrupt-{}", self.interrupts);
@@ -130,10 +138,6 @@ impl Provider for Claude {
             "type": "control_request", "request_id": id, "request": {"subtype": "interrupt"},
         });
         vec![request.to_string()]
-    }
-
-    fn close(&self) -> Close {
-        Close::EndOfInput
     }
 
     fn ended(&mut self, exit: Exit, stderr_tail: &str) -> Option<AgentEvent> {

@@ -40,6 +40,7 @@ pub(super) struct File {
     pub verify: Option<OneOrMore>,
     pub protected: Option<List<Glob>>,
     pub roles: Option<Roles>,
+    pub review: Option<Review>,
     pub budget: Option<Budget>,
     pub max_rounds: Option<Rounds>,
     pub agents: Option<Agents>,
@@ -52,6 +53,12 @@ pub(super) struct File {
 pub(super) struct Deploy {
     pub environment: EnvironmentName,
     pub commands: OneOrMore,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Review {
+    pub other_provider: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -219,9 +226,9 @@ judged! {
         Environment::new(text).map_err(|invalid| invalid.to_string())
     };
     /// What kind of program the agent is.
-    Provider(String), "`claude` or `command`", |text| match text {
-        "claude" | "command" => Ok(text.to_owned()),
-        _ => Err(format!("`provider` is `claude` or `command`, not {text:?}")),
+    Provider(String), "`claude`, `codex` or `command`", |text| match text {
+        "claude" | "codex" | "command" => Ok(text.to_owned()),
+        _ => Err(format!("`provider` is `claude`, `codex` or `command`, not {text:?}")),
     };
     /// A model's name: it becomes part of a command line.
     Model(String), "a model's name", model;

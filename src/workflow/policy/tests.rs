@@ -56,6 +56,18 @@ fn an_almost_empty_file_means_the_defaults() {
 }
 
 #[test]
+fn a_review_by_another_provider_needs_two_that_differ() {
+    let review = "version: 1\nreview: {other_provider: true}\n";
+    let roles = "roles: {coding: {provider: claude}, reviewer: {provider: codex}}";
+    let policy = parse(&format!("{review}{roles}")).unwrap();
+    assert_eq!(policy.roles[&Role::Reviewer].provider.as_deref(), Some("codex"));
+    let mistake = parse(review).unwrap_err();
+    assert_eq!((mistake.line, mistake.column), (2, 1));
+    assert!(mistake.message.contains("roles.reviewer.provider"), "{mistake}");
+    assert!(parse(&review.replace("true", "false")).is_ok());
+}
+
+#[test]
 fn every_key_is_read() {
     let policy = parse(FULL).unwrap();
     let role = |model: &str| crate::model::RolePolicy {
@@ -222,6 +234,11 @@ fn what_is_no_policy_is_refused() {
         "version: 1\nprotected: [/x]",
         "version: 1\nprotected: [*.sql]",
         "version: 1\nroles: {coding: {provider: codexx}}",
+        "version: 1\nreview: {other_provider: perhaps}",
+        "version: 1\nreview: {other_provider: true}",
+        "version: 1\nreview: {other_provider: true}\nroles: {reviewer: {provider: codex}}",
+        "version: 1\nreview: {other_provider: true}\n\
+         roles: {coding: {provider: codex}, reviewer: {provider: codex}}",
         "version: 1\nroles: {coding: {model: --dangerous}}",
         "version: 1\nroles: {coding: {model: 'a b'}}",
         "version: 1\nroles: {coding: {minutes: 0}}",

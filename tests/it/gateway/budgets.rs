@@ -102,11 +102,12 @@ async fn replica(
     let settings = Settings {
         socket: folder.join(name),
         mode: 0o666,
-        anthropic: Anthropic {
+        anthropic: Some(Api {
             base_url: url.to_owned(),
             credentials: vec![Credential::ApiKey(REAL_KEY.into())],
             resting: Vec::new(),
-        },
+        }),
+        openai: None,
         prices: Prices::published(),
         proxy: None,
     };

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use base64::Engine;
 use baton::cli::demo::world::{REPOSITORY, World};
-use emulators::models::Anthropic;
+use emulators::models::{Anthropic, RecordedRequest};
 use secrecy::ExposeSecret;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -30,10 +30,11 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 /// Everything that agents had sent to a model, without the header that holds the key.
-pub fn told_to_models(models: &Anthropic) -> String {
-    let requests = models.requests().into_iter().map(|request| {
-        let mut headers = request.headers;
+pub fn told_to_models(requests: &[RecordedRequest]) -> String {
+    let requests = requests.iter().map(|request| {
+        let mut headers = request.headers.clone();
         headers.remove("x-api-key");
+        headers.remove("authorization");
         format!("{} {headers:?} {}", request.path, request.body)
     });
     requests.collect::<Vec<_>>().join("\n")
@@ -60,7 +61,7 @@ pub async fn leaks(world: &World, pool: &PgPool, log: &str) -> Vec<String> {
     let mut places = vec![
         ("requests to GitHub".to_owned(), told.collect::<Vec<_>>().join("\n")),
         ("the server's log".to_owned(), log.to_owned()),
-        ("requests to the model".to_owned(), told_to_models(&world.models)),
+        ("requests to the model".to_owned(), told_to_models(&world.models.requests())),
         ("the repository on GitHub".to_owned(), objects(world)),
     ];
     let tables = "SELECT table_name::text FROM information_schema.tables

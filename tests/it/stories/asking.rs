@@ -73,6 +73,11 @@ fn claude(recipe: &mut Recipe) {
     recipe.claude = Some(PathBuf::from(&program));
 }
 
+fn codex(recipe: &mut Recipe) {
+    recipe.provider = "codex".to_owned();
+    recipe.codex = Some(super::whole::codex_program());
+}
+
 /// Until the coder's question stands on the thread and nothing of the coder is left.
 async fn until_asked(story: &Story) -> (u64, Comment) {
     let issue = story.assigned();
@@ -130,6 +135,11 @@ async fn an_agents_question_outlives_a_restart_and_a_tick_answers_it() {
 #[tokio::test]
 async fn the_real_claude_programs_question_outlives_a_restart_and_a_tick_answers_it() {
     a_question_outlives_a_restart("Find the reading", claude).await;
+}
+
+#[tokio::test]
+async fn the_real_codex_programs_question_outlives_a_restart_and_a_tick_answers_it() {
+    a_question_outlives_a_restart("Find the reading", codex).await;
 }
 
 /// A coder that asks and then does not end its turn.
@@ -229,6 +239,7 @@ async fn a_broken_tool_server_is_told(change: impl FnOnce(&mut Recipe)) {
     assert!(told.contains("could not reach Baton's tools"), "{told}");
     assert!(told.contains("/baton retry"), "{told}");
     assert_eq!(story.world.models.requests().len(), 0, "it cost something");
+    assert_eq!(story.world.openai.requests().len(), 0, "it cost something");
     story.end().await;
 }
 
@@ -240,4 +251,9 @@ async fn a_broken_tool_server_ends_the_agent_early_with_the_reason() {
 #[tokio::test]
 async fn a_broken_tool_server_ends_the_real_claude_program_early_with_the_reason() {
     a_broken_tool_server_is_told(claude).await;
+}
+
+#[tokio::test]
+async fn a_broken_tool_server_ends_the_real_codex_program_early_with_the_reason() {
+    a_broken_tool_server_is_told(codex).await;
 }

@@ -3,7 +3,7 @@
 use std::{process::Stdio, sync::Arc};
 
 use baton::cli::demo::world::REPOSITORY;
-use emulators::models::{Answer, Brain, Crew, Pace, Request};
+use emulators::models::{Answer, Brain, Pace, Request};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},

@@ -25,16 +25,10 @@ async fn a_labelled_issue_ends_verified_in_production() {
 
 #[tokio::test]
 async fn a_labelled_issue_ends_verified_in_production_by_the_real_claude_program() {
-    let program =
-        node_modules().unwrap_or_default().join("@anthropic-ai/claude-code-linux-x64/claude");
-    assert!(
-        program.is_file(),
-        "the pinned claude program is not at {}: npm ci installs it",
-        program.display()
-    );
+    let program = pinned("@anthropic-ai/claude-code-linux-x64/claude");
     let claude = |recipe: &mut baton::cli::demo::world::Recipe| {
         recipe.provider = "claude".to_owned();
-        recipe.claude = Some(PathBuf::from(&program));
+        recipe.claude = Some(program);
     };
     let story = Story::with(Arc::new(Crew::new()), claude).await;
     let (issue, pull) = story.to_merge().await;
@@ -42,6 +36,34 @@ async fn a_labelled_issue_ends_verified_in_production_by_the_real_claude_program
     is_whole(story.github(), issue, pull);
     fits_githubs_schemas(story.github());
     story.end().await;
+}
+
+#[tokio::test]
+async fn a_labelled_issue_ends_verified_in_production_by_the_real_codex_program() {
+    let program = codex_program();
+    let codex = |recipe: &mut baton::cli::demo::world::Recipe| {
+        recipe.provider = "codex".to_owned();
+        recipe.codex = Some(program);
+    };
+    let story = Story::with(Arc::new(Crew::new()), codex).await;
+    let (issue, pull) = story.to_merge().await;
+    story.until_state("done").await;
+    is_whole(story.github(), issue, pull);
+    fits_githubs_schemas(story.github());
+    story.end().await;
+}
+
+/// The native Codex program.
+pub fn codex_program() -> PathBuf {
+    pinned("@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex")
+}
+
+/// A program that npm laid down.
+fn pinned(path: &str) -> PathBuf {
+    let program = node_modules().unwrap_or_default().join(path);
+    let place = program.display();
+    assert!(program.is_file(), "the pinned program is not at {place}: npm ci installs it");
+    program
 }
 
 #[tokio::test]

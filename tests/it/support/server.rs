@@ -58,16 +58,21 @@ impl Operator {
             ("GITHUB_PRIVATE_KEY_FILE", key.display().to_string()),
             ("GITHUB_WEBHOOK_SECRET", config.github.webhook_secrets[0].expose_secret().to_owned()),
             ("ANTHROPIC_API_KEY", model_key.expose_secret().to_owned()),
+            ("OPENAI_API_KEY", model_key.expose_secret().to_owned()),
+            ("OPENAI_BASE_URL", config.agents.openai.base_url.clone()),
+            ("BATON_MODEL", config.agents.model.clone()),
         ];
         let claude = config.agents.claude.iter();
         let claude = claude.map(|path| ("BATON_CLAUDE".to_owned(), path.display().to_string()));
+        let codex = config.agents.codex.iter();
+        let codex = codex.map(|path| ("BATON_CODEX".to_owned(), path.display().to_string()));
         let secrets = config.grants.iter().flat_map(|grant| &grant.secrets);
         let secrets =
             secrets.map(|(name, value)| (variable(name), value.expose_secret().to_owned()));
         let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value));
         Self {
             folder: folder.to_owned(),
-            environment: pairs.chain(claude).chain(secrets).collect(),
+            environment: pairs.chain(claude).chain(codex).chain(secrets).collect(),
         }
     }
 
