@@ -152,7 +152,7 @@ impl Runtime {
         match kill_users(&folders) {
             0 => {}
             killed => {
-                tracing::warn!(killed, "killed what a Baton before this one had left running")
+                tracing::warn!(killed, "killed what a Baton before this one had left running");
             }
         }
         keys.iter().for_each(|key| self.clear(key));

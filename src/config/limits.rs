@@ -116,3 +116,20 @@ fn rule(entry: &str) -> Result<EgressRule, String> {
     };
     Ok(EgressRule { host, address: address.map(parse).transpose()? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_roles_and_providers_are_read_and_none_at_all_is_a_mistake() {
+        let file = "[limits]\nagents_per_role = { reviewer = 2, coding = 0 }\n\
+                    agents_per_provider = { claude = 3 }";
+        let mut source = Source::new(BTreeMap::new(), Some(file));
+        let limits = read(&mut source);
+        assert_eq!(limits.role_agents[&Role::Reviewer], 2);
+        assert_eq!(limits.provider_agents, BTreeMap::from([("claude".to_owned(), 3)]));
+        let mistakes = source.finish().unwrap_err().to_string();
+        assert!(mistakes.contains("agents_per_role in [limits]: none of coding"), "{mistakes}");
+    }
+}

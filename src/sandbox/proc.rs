@@ -91,6 +91,8 @@ fn start_ticks(pid: i32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Stdio;
+
     use super::*;
 
     #[test]
@@ -99,7 +101,8 @@ mod tests {
         let used = folder.path().join("agent-1");
         let start = |word: PathBuf| {
             let mut command = std::process::Command::new("sh");
-            command.args(["-c", "sleep 600; :"]).arg(word).spawn().unwrap()
+            // Waits for its input, which does not end.
+            command.args(["-c", "read _; :"]).arg(word).stdin(Stdio::piped()).spawn().unwrap()
         };
         let mut user = start(used.join("tree"));
         let mut other = start(folder.path().join("agent-10/tree"));

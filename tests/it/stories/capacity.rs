@@ -1,36 +1,41 @@
 //! Agents start as the machine has room, and what they took is told.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, sync::Arc};
 
-use baton::{app::Options, sandbox::Gauge};
+use baton::{cli::demo::world::REPOSITORY, config::Config, model::Role};
 use emulators::models::Crew;
 
 use crate::support::baton::{Story, progress};
 
-/// What a machine with so many MiB free tells.
-fn machine(folder: &Path, free: u64) -> Gauge {
+/// Lets the machine of a story have so many MiB free.
+fn leave(story: &Story, free: u64) {
     let text = format!("MemTotal: 99999999 kB\nMemAvailable: {} kB\n", free << 10);
-    fs::write(folder.join("meminfo"), text).unwrap();
-    Gauge::at(folder, folder)
+    fs::write(story.folder().join("meminfo"), text).unwrap();
 }
 
 #[tokio::test]
 async fn a_stage_without_room_on_the_machine_says_so_and_starts_when_there_is_some() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = Options { gauge: machine(folder.path(), 100), ..Options::default() };
-    let story = Story::with_options(Arc::new(Crew::new()), options).await;
+    let limited = |config: &mut Config| {
+        config.limits.role_agents.insert(Role::Starter, 3);
+        config.limits.provider_agents.insert("command".to_owned(), 5);
+    };
+    let story = Story::configured(Arc::new(Crew::new()), |_| (), limited).await;
+    leave(&story, 100);
     let issue = story.assigned();
     story
         .until("what is waited for", |github| {
-            let comments = github.comments(baton::cli::demo::world::REPOSITORY, issue);
+            let comments = github.comments(REPOSITORY, issue);
             comments.iter().any(|it| it.body.contains("waits for free memory on the machine"))
         })
         .await;
     story.until_true("SELECT count(*) = 1 FROM agents WHERE waits_for = 'memory'").await;
-    machine(folder.path(), 9000);
+    let shares = "SELECT share_names = '{role:starter,provider:command}' AND share_limits = '{3,5}'
+        FROM jobs WHERE kind = 'run_agent'";
+    story.until_true(shares).await;
+    leave(&story, 9000);
     story.approve(issue).await;
     story.until_true("SELECT count(*) = 0 FROM agents WHERE waits_for IS NOT NULL").await;
-    story.mara().comment(baton::cli::demo::world::REPOSITORY, issue, "/baton stop").unwrap();
+    story.mara().comment(REPOSITORY, issue, "/baton stop").unwrap();
     story.until_state("parked").await;
     story.end().await;
 }

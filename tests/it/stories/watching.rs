@@ -25,7 +25,6 @@ impl Brain for Silent {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the program under test, as an operator starts it")]
 fn baton(story: &Story, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
     command.args(arguments).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");

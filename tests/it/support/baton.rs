@@ -107,7 +107,7 @@ impl Story {
         let folder = tempfile::Builder::new().prefix("baton-story-").tempdir().unwrap();
         let open = std::fs::Permissions::from_mode(0o711);
         std::fs::set_permissions(folder.path(), open).unwrap();
-        let gauge = roomy(folder.path(), options.gauge);
+        let gauge = roomy(folder.path());
         let options = Options { bridge, gauge, ..options };
         let data = folder.path().join("world").join("baton");
         let postgres = database.is_none().then(|| Postgres(data.join("postgres")));
@@ -330,12 +330,8 @@ async fn truth(pool: &PgPool, statement: &'static str) -> bool {
     sqlx::query_scalar::<_, bool>(statement).fetch_one(pool).await.unwrap_or(false)
 }
 
-/// A machine with room for all: how busy the one that tests run on is changes no story. One that a story
-/// chose stays.
-fn roomy(folder: &Path, chosen: Gauge) -> Gauge {
-    if chosen != Gauge::default() {
-        return chosen;
-    }
+/// A machine with room for all: how busy the one that tests run on is changes no story.
+fn roomy(folder: &Path) -> Gauge {
     std::fs::write(folder.join("meminfo"), "MemAvailable: 99999999 kB\n").unwrap();
     Gauge::at(folder, folder)
 }
