@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio::sync::mpsc;
 
 use super::{Runtime, orders::Note};
 use crate::{
@@ -14,9 +14,10 @@ use crate::{
     sandbox::Meter,
 };
 
-/// How often. A look costs less than a millisecond of processor time.
+/// How often, once it has run for a while. A look costs less than a millisecond of processor time.
 const EVERY: Duration = Duration::from_secs(2);
-/// How often it is looked for the first process.
+/// After how long it is looked at first; the pauses double from here on, as a program takes its memory when
+/// it starts, and some are done soon.
 const FIRST: Duration = Duration::from_millis(50);
 
 /// The agents that run here, and what looks at them.
@@ -86,15 +87,14 @@ pub(super) async fn beside<T>(
 ) -> T {
     let _out = Out(in_use, agent);
     let mut playing = std::pin::pin!(playing);
-    let mut tick = tokio::time::interval(FIRST);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pause = FIRST;
     let ended = loop {
         tokio::select! {
             biased;
             ended = &mut playing => break ended,
-            _ = tick.tick() => {
+            () = tokio::time::sleep(pause) => {
                 if let Some(footprint) = in_use.look(agent).await {
-                    tick.reset_after(EVERY);
+                    pause = (pause * 2).min(EVERY);
                     // Never waited for: whoever is slow gets the next one.
                     let _ = notes.try_send(Note::Footprint(footprint));
                 }

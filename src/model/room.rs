@@ -78,6 +78,8 @@ impl Default for Need {
 
 /// Memory that stays free for everything else on the machine, in bytes.
 const SPARE: u64 = 256 << 20;
+/// No agent is taken to need less than this, in bytes: some that were measured had ended at once.
+const LEAST: u64 = 64 << 20;
 /// From here on the processors are busy, in thousandths.
 const BUSY: u32 = 600;
 
@@ -92,7 +94,7 @@ impl Need {
         let wall: u64 = earlier.iter().map(|(_, wall_ms)| wall_ms).sum();
         let processor = u32::try_from(cpu * 1000 / wall.max(1)).unwrap_or(u32::MAX);
         let measured = u32::try_from(earlier.len()).unwrap_or(u32::MAX);
-        Self { memory: *memory, processor, measured }
+        Self { memory: (*memory).max(LEAST), processor, measured }
     }
 }
 
@@ -168,13 +170,14 @@ mod tests {
     #[test]
     fn the_need_is_what_nine_of_ten_stayed_within() {
         let agent = |n: u64| {
-            let peak = Footprint { memory_peak: n * MIB, cpu_ms: 100, ..Footprint::default() };
+            let peak = Footprint { memory_peak: n * 10 * MIB, cpu_ms: 100, ..Footprint::default() };
             (peak, 1000)
         };
         let earlier: Vec<_> = (1..=20).map(agent).collect();
-        let need = Need { memory: 19 * MIB, processor: 100, measured: 20 };
+        let need = Need { memory: 190 * MIB, processor: 100, measured: 20 };
         assert_eq!(Need::of(&earlier), need);
+        assert_eq!(Need::of(&earlier[..2]).memory, LEAST);
         assert_eq!(Need::of(&[]), Need::default());
-        assert_eq!(machine(256 + 19 * 3 + 1).room(&need, &[at(19)]), 3);
+        assert_eq!(machine(256 + 190 * 3 + 1).room(&need, &[at(190)]), 3);
     }
 }

@@ -64,7 +64,7 @@ async fn an_agents_lines_are_followed_while_it_runs_and_resumed_from_a_number() 
     }
     let at_work = rows(&story, &["agents", "--json"]).await;
     assert_eq!((at_work.len(), &at_work[0]["state"]["state"]), (1, &json!("running")));
-    story.until_true("SELECT count(*) = 1 FROM agents WHERE memory_bytes > 0").await;
+    story.until_true("SELECT count(*) = 1 FROM agents WHERE memory_bytes > 10000000").await;
 
     story.mara().comment(REPOSITORY, issue, "/baton stop").unwrap();
     while let Some(line) = next(&mut lines).await {
