@@ -84,6 +84,7 @@ pub(super) async fn build(
     let settings = Settings {
         name: config.name.clone(),
         provider: config.agents.provider.clone(),
+        providers: providers(&config.agents),
         model: config.agents.model.clone(),
         limits,
         keep: config.keep,
@@ -222,6 +223,18 @@ pub(super) fn runtime(
         Box::new(gateway.quota_back()),
         Box::new(gateway.limited()),
     ))
+}
+
+/// The providers that agents can be of here.
+fn providers(agents: &Agents) -> Vec<String> {
+    let claude = agents.claude.is_some() || installed_claude().is_some();
+    let codex = agents.codex.is_some() || installed_codex().is_some();
+    let all = [
+        ("claude", claude && agents.upstream.is_open()),
+        ("codex", codex && agents.openai.is_open()),
+        ("command", !agents.command.is_empty()),
+    ];
+    all.into_iter().filter(|(_, is_here)| *is_here).map(|(name, _)| name.to_owned()).collect()
 }
 
 /// The folders of tools that can be shown; the others are told, and not shown.

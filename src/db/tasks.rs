@@ -135,6 +135,20 @@ pub async fn save(
     one_row(&result, "task", task.id)
 }
 
+/// Replaces the policy that a task keeps.
+///
+/// # Errors
+/// [`DbError::Absent`] when there is none of that id.
+pub async fn set_policy(
+    executor: impl PgExecutor<'_>,
+    id: TaskId,
+    policy: &Policy,
+) -> Result<(), DbError> {
+    let policy = decode::write(policy);
+    let result = sqlx::query!("UPDATE tasks SET policy = $2 WHERE id = $1", id.0, policy);
+    one_row(&result.execute(executor).await?, "task", id)
+}
+
 /// Where a task is and what holds for it.
 #[derive(Debug, Clone)]
 pub struct LoadedRow {

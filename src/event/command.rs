@@ -14,7 +14,7 @@ const FEWEST_DIGITS: usize = 6;
 /// A command stands at the start of a line (after at most three spaces) as `/name word …` or
 /// `@slug word …`, outside of code, quotes, tables and HTML comments; case does not matter, nor
 /// does punctuation after the word. `revise` takes all up to the next command, so does `answer`
-/// after its number, `reject` takes its line, `approve` a hash, `budget` an amount. After `/name` every other word is [`Command::Unknown`], and no word is help;
+/// after its number, `reject` takes its line, `approve` a hash, `budget` an amount, `provider` a name. After `/name` every other word is [`Command::Unknown`], and no word is help;
 /// after a mention only a near miss is, for people also talk *about* Baton. At most 20 are read.
 #[must_use]
 pub fn commands_in(text: &str, name: &str, slug: &str) -> Vec<Command> {
@@ -112,6 +112,7 @@ impl Call {
             "stop" => Command::Stop,
             "resume" => Command::Resume,
             "budget" => Command::Budget { add: added(line) },
+            "provider" => Command::Provider { provider: named(line) },
             "off" => Command::Off,
             "on" => Command::On,
             "status" => Command::Status,
@@ -151,6 +152,12 @@ fn answer(words: &str) -> Command {
             near: Some("answer".to_owned()),
         },
     }
+}
+
+/// A provider's name, as configuration writes it.
+fn named(line: &str) -> Option<String> {
+    let name = line.split_whitespace().next()?.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    (!name.is_empty()).then(|| short(&name.to_ascii_lowercase()))
 }
 
 /// Dollars to be added: `+2`, `+2.50`, `+$2`. Without the plus nobody could tell whether they are to be

@@ -179,6 +179,11 @@ pub enum NotHere {
     NotServed,
     /// The issue or pull request is closed.
     Closed,
+    /// The server has not the provider that was named, or none was named.
+    NoSuchProvider {
+        /// Those that it has.
+        have: Vec<String>,
+    },
     /// It does not say how much money is to be added.
     NoAmount,
     /// The server lets no task cost so much.

@@ -49,6 +49,11 @@ pub enum Command {
         /// By how much; none where it was not said so that it can be understood.
         add: Option<Micros>,
     },
+    /// Let another provider play this task's agents from now on, and go on where quota was what it lacked.
+    Provider {
+        /// Which; none where none was named.
+        provider: Option<String>,
+    },
     /// Switch Baton off in this repository.
     Off,
     /// Switch it on again.
@@ -83,6 +88,7 @@ impl Command {
             Self::Stop => "stop",
             Self::Resume => "resume",
             Self::Budget { .. } => "budget",
+            Self::Provider { .. } => "provider",
             Self::Off => "off",
             Self::On => "on",
             Self::Status => "status",
@@ -92,9 +98,9 @@ impl Command {
     }
 
     /// All words that are commands, in the order that help lists them.
-    pub const WORDS: [&'static str; 16] = [
+    pub const WORDS: [&'static str; 17] = [
         "plan", "approve", "revise", "reject", "answer", "fix", "review", "audit", "retry", "stop",
-        "resume", "budget", "off", "on", "status", "help",
+        "resume", "budget", "provider", "off", "on", "status", "help",
     ];
 }
 

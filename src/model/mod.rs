@@ -25,6 +25,7 @@ mod room;
 mod run;
 #[cfg(test)]
 pub mod sample;
+mod server;
 mod situation;
 mod state;
 mod text;
@@ -59,9 +60,10 @@ pub use report::{
 pub use role::Role;
 pub use room::{Lack, Machine, Need};
 pub use run::{CommandResult, CommandRun, RunKind, RunState};
+pub use server::Server;
 pub use situation::{
     Agent, Deployment, Facts, Finding, FindingState, InputComment, IssueFacts, Plan, PullFacts,
-    Repository, Server, Situation, Stage, Task, TaskInput, TaskOrigin,
+    Repository, Situation, Stage, Task, TaskInput, TaskOrigin,
 };
 pub use state::{
     AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,

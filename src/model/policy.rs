@@ -139,6 +139,33 @@ pub struct RolePolicy {
     pub budget: Option<Micros>,
 }
 
+impl Policy {
+    /// Lets one provider play every role, with its usual model. Where author and reviewer were to differ
+    /// they still do: then the author's old one reviews, if the reviewer's is the new one.
+    ///
+    /// `usual` is the provider of roles that name none.
+    pub fn play_by(&mut self, provider: &str, usual: &str) {
+        let named = |role| {
+            let named = self.roles.get(&role).and_then(|role| role.provider.clone());
+            named.unwrap_or_else(|| usual.to_owned())
+        };
+        let (author, reviewer) = (named(Role::Coding), named(Role::Reviewer));
+        let plays = |role| match role {
+            Role::Reviewer if author != reviewer && reviewer == provider => author.as_str(),
+            Role::Reviewer if author != reviewer => reviewer.as_str(),
+            _ => provider,
+        };
+        let changed = Role::ALL.map(|role| (role, plays(role).to_owned()));
+        let changed: Vec<_> =
+            changed.into_iter().filter(|(role, provider)| named(*role) != *provider).collect();
+        for (role, provider) in changed {
+            let policy = self.roles.entry(role).or_default();
+            policy.provider = Some(provider);
+            policy.model = None;
+        }
+    }
+}
+
 /// The model of a provider that none is named for.
 #[must_use]
 pub fn usual_model(provider: &str) -> &'static str {
@@ -250,5 +277,32 @@ impl Default for Limits {
             accounts: Vec::new(),
             egress: Self::usual_egress(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn providers(policy: &Policy) -> [Option<&str>; 2] {
+        [Role::Coding, Role::Reviewer].map(|role| policy.roles.get(&role)?.provider.as_deref())
+    }
+
+    #[test]
+    fn another_provider_plays_all_roles_but_author_and_reviewer_go_on_to_differ() {
+        let mut policy = Policy::default();
+        policy.play_by("codex", "claude");
+        assert_eq!(providers(&policy), [Some("codex"), Some("codex")]);
+        policy.play_by("claude", "claude");
+        assert_eq!(providers(&policy), [Some("claude"), Some("claude")]);
+        policy.play_by("claude", "claude");
+        let reviewer = policy.roles.get_mut(&Role::Reviewer).unwrap();
+        reviewer.provider = Some("codex".to_owned());
+        reviewer.model = Some("gpt-5.5".to_owned());
+        policy.play_by("codex", "claude");
+        assert_eq!(providers(&policy), [Some("codex"), Some("claude")]);
+        assert_eq!(policy.roles[&Role::Reviewer].model, None, "a model of the other provider");
+        policy.play_by("command", "claude");
+        assert_eq!(providers(&policy), [Some("command"), Some("claude")]);
     }
 }

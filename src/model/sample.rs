@@ -186,6 +186,7 @@ pub fn situation() -> Situation {
         tail: None,
         difference: None,
         server: Server {
+            providers: vec!["claude".to_owned(), "codex".to_owned()],
             paused: None,
             no_sandbox: None,
             limits: Limits::default(),

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     ActorId, AgentId, AgentState, Approval, Approved, BranchName, CommandRun, CommandRunId,
     CommentId, DeploymentId, DeploymentState, Difference, Environment, Fetched, Footprint,
-    InputHash, Inputs, InstallationId, Lack, Limited, Limits, Login, Micros, Outcome, Permission,
-    Person, PlanHash, PlanOutcome, Policy, Question, RepositoryId, RepositoryName, Role, RunKind,
+    InputHash, Inputs, InstallationId, Lack, Limited, Login, Micros, Outcome, Permission, Person,
+    PlanHash, PlanOutcome, Policy, Question, RepositoryId, RepositoryName, Role, RunKind, Server,
     SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp,
     TodoItem, Untrusted,
 };
@@ -287,29 +287,6 @@ pub struct Deployment {
     pub attempt: u32,
     /// How far it is.
     pub state: DeploymentState,
-}
-
-/// What the server is like at this moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Server {
-    /// Why nothing may start, if so.
-    pub paused: Option<String>,
-    /// What is missing for a sandbox, with the remedy, if it does not pass its self-test.
-    pub no_sandbox: Option<String>,
-    /// What no repository can raise.
-    pub limits: Limits,
-    /// The provider of roles whose policy names none.
-    pub provider: String,
-    /// The model of roles whose policy names none.
-    pub model: String,
-    /// What was spent today in this repository.
-    pub repository_spent_today: Micros,
-    /// What was spent today in all.
-    pub spent_today: Micros,
-    /// Baton's open pull requests in this repository, this task's left out.
-    pub open_pulls: u32,
-    /// The environments that the server lets this repository deploy to.
-    pub deploys_to: Vec<Environment>,
 }
 
 /// What GitHub said, asked for by `workflow::facts_needed`.

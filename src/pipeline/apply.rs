@@ -12,9 +12,9 @@ use crate::{
         tasks,
     },
     model::{
-        Act, AgentId, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, ReportId, ReportKind,
-        Role, Sha, Share, Situation, Stage, StageId, StageKey, StageState, Stop, Task, TaskId,
-        TaskState, Timestamp, usual_model,
+        Act, AgentId, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, Policy, ReportId,
+        ReportKind, Role, Sha, Share, Situation, Stage, StageId, StageKey, StageState, Stop, Task,
+        TaskId, TaskState, Timestamp, usual_model,
     },
     workflow::{Effect, NewTask, restart_pause},
 };
@@ -28,6 +28,8 @@ pub(super) struct Apply<'a> {
     now: Timestamp,
     /// The task as it will be saved.
     task: Option<Task>,
+    /// The policy that it keeps.
+    policy: Policy,
     /// Its stages as they are being changed.
     stages: Vec<Stage>,
     jobs: Vec<NewJob>,
@@ -48,6 +50,7 @@ impl<'a> Apply<'a> {
             rule,
             now: situation.now,
             task: situation.task.clone(),
+            policy: situation.policy.clone(),
             stages: situation.stages.clone(),
             jobs: Vec::new(),
             acts: 0,
@@ -94,6 +97,11 @@ impl<'a> Apply<'a> {
                 }
             }
             Effect::Budget { budget } => self.task()?.budget = *budget,
+            Effect::Provider { provider } => {
+                self.policy.play_by(provider, &self.situation.server.provider);
+                let task = self.task()?.id;
+                tasks::set_policy(&mut *tx, task, &self.policy).await?;
+            }
             Effect::Rounds { rounds } => self.task()?.rounds = *rounds,
             Effect::Pull { number, head } => self.pull(tx, *number, head).await?,
             Effect::Merged { commit } => self.task()?.merged = Some(commit.clone()),
@@ -176,7 +184,7 @@ impl<'a> Apply<'a> {
 
     async fn open(&mut self, tx: &mut PgConnection, new: &NewTask) -> Result<(), Failure> {
         let repository = self.situation.repository.id;
-        let policy = &self.situation.policy;
+        let policy = &self.policy;
         let row = tasks::NewTask {
             repository,
             origin: new.origin,
@@ -259,7 +267,7 @@ impl<'a> Apply<'a> {
             approvals::kill_pushes_but(&mut *tx, task, None, self.now).await?;
         }
         let stage = self.stage(tx, key, StageState::Blocked, None).await?;
-        let role = self.situation.policy.roles.get(&key.role());
+        let role = self.policy.roles.get(&key.role());
         let server = &self.situation.server;
         let provider = role.and_then(|role| role.provider.as_deref()).unwrap_or(&server.provider);
         let usual =

@@ -16,6 +16,8 @@ pub struct Settings {
     pub name: String,
     /// The provider of roles whose policy names none.
     pub provider: String,
+    /// The providers whose program and whose credential this server has.
+    pub providers: Vec<String>,
     /// The model of roles whose policy names none.
     pub model: String,
     /// What no repository can raise.

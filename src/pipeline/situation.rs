@@ -96,6 +96,7 @@ async fn server(
         no_sandbox: parts.runtime.remedy(),
         limits: settings.limits.clone(),
         provider: settings.provider.clone(),
+        providers: settings.providers.clone(),
         model: settings.model.clone(),
         repository_spent_today: usage::spent_today(&mut *connection, repository.id, now).await?,
         spent_today: usage::spent_today_in_all(&mut *connection, now).await?,

@@ -25,6 +25,9 @@ pub fn meaning(word: &str) -> Option<&'static str> {
         "budget" => {
             "lets the task cost so many dollars more, and goes on where that was what it lacked"
         }
+        "provider" => {
+            "lets another provider play this task's agents, and goes on where quota was what it lacked"
+        }
         "off" => "switches Baton off in this repository",
         "on" => "switches Baton on in this repository",
         "status" => "says where the task stands",
@@ -43,6 +46,7 @@ pub fn usage(word: &str) -> String {
         "reject" => "reject <why>".to_owned(),
         "answer" => "answer <n>: <your answer>".to_owned(),
         "budget" => "budget +<dollars>".to_owned(),
+        "provider" => "provider <name>".to_owned(),
         other => other.to_owned(),
     }
 }

@@ -151,7 +151,21 @@ pub(super) fn no_quota(situation: &Situation, until: Timestamp) -> Parked {
         ),
         false => format!("{resume}, from {until} on."),
     };
-    Parked { headline, wrong, next: vec![("Go on", go_on)], needs_person: !by_itself }
+    let mut next = vec![("Go on", go_on)];
+    next.extend(other_provider(situation).map(|change| ("Change provider", change)));
+    Parked { headline, wrong, next, needs_person: !by_itself }
+}
+
+/// The commands that let another provider go on, where the server has one.
+fn other_provider(situation: &Situation) -> Option<String> {
+    let agent = situation.agents.last()?;
+    let others = situation.server.providers.iter().filter(|name| **name != agent.provider);
+    let commands: Vec<String> =
+        others.map(|name| typed(situation, &format!("provider {name}"))).collect();
+    (!commands.is_empty()).then(|| {
+        let commands = commands.join(" or ");
+        format!("{commands} goes on now; its agents begin with what is committed and written here.")
+    })
 }
 
 /// What goes on after an agent that ended without quota.

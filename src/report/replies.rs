@@ -93,6 +93,14 @@ fn not_here(situation: &Situation, command: &str, why: &NotHere) -> String {
                 .to_owned()
         }
         NotHere::Closed => "the thread is closed".to_owned(),
+        NotHere::NoSuchProvider { have } => format!(
+            "it has to name one of the providers that this server has, as in {}: {}",
+            typed(
+                situation,
+                &format!("provider {}", have.first().map_or("claude", String::as_str))
+            ),
+            have.join(", ")
+        ),
         NotHere::NoAmount => format!(
             "it has to say how many dollars to add, as in {}",
             typed(situation, "budget +2")

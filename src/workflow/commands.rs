@@ -39,6 +39,7 @@ pub(super) fn given(mut draft: Draft<'_>, command: &Command, form: Form) -> Deci
         Command::Resume => resume(draft, "resume"),
         Command::Stop => stop(draft),
         Command::Budget { add } => raise_budget(draft, *add),
+        Command::Provider { provider } => change_provider(draft, provider.as_deref()),
         Command::Off => switch(draft, true),
         Command::On => switch(draft, false),
         Command::Status => answer(draft, Reply::Status, "status"),
@@ -61,7 +62,8 @@ fn needed(command: &Command) -> Permission {
         | Command::Fix
         | Command::Retry
         | Command::Resume
-        | Command::Budget { .. } => Permission::Write,
+        | Command::Budget { .. }
+        | Command::Provider { .. } => Permission::Write,
         Command::Plan
         | Command::Revise { .. }
         | Command::Review
@@ -392,6 +394,35 @@ fn raise_budget(mut draft: Draft<'_>, add: Option<Micros>) -> Decision {
         | TaskState::Cancelled { .. } => {
             draft.react(Reaction::Rocket);
             draft.rule("budget_raised")
+        }
+    }
+}
+
+/// Another provider for this task's agents from the next one on; where the one before gave no more, that
+/// one starts now.
+fn change_provider(mut draft: Draft<'_>, name: Option<&str>) -> Decision {
+    let Some(task) = &draft.s.task else { return draft.decline("provider", NotHere::NoTask) };
+    if task.state.is_final() {
+        return draft.decline("provider", NotHere::Over);
+    }
+    let have = &draft.s.server.providers;
+    let Some(provider) = have.iter().find(|provider| Some(provider.as_str()) == name) else {
+        return draft.decline("provider", NotHere::NoSuchProvider { have: have.clone() });
+    };
+    draft.add(Effect::Provider { provider: provider.clone() });
+    match &task.state {
+        TaskState::Parked(reason @ ParkReason::Quota { .. }) => {
+            draft.react(Reaction::Eyes);
+            unpark(&mut draft, task, reason);
+            draft.rule("provider_changed_and_resumed")
+        }
+        TaskState::Parked(_)
+        | TaskState::Open
+        | TaskState::Waiting(_)
+        | TaskState::Done
+        | TaskState::Cancelled { .. } => {
+            draft.react(Reaction::Rocket);
+            draft.rule("provider_changed")
         }
     }
 }

@@ -50,6 +50,11 @@ pub enum Effect {
         /// In all.
         budget: Micros,
     },
+    /// The task's agents are played by another provider from now on.
+    Provider {
+        /// Which.
+        provider: String,
+    },
     /// The task's pull request is known, or its head moved.
     Pull {
         /// Its number.

@@ -95,7 +95,8 @@ fn spends(command: &Command) -> bool {
         | Command::Audit
         | Command::Retry
         | Command::Resume
-        | Command::Budget { .. } => true,
+        | Command::Budget { .. }
+        | Command::Provider { .. } => true,
         Command::Reject { .. }
         | Command::Stop
         | Command::Off

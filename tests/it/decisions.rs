@@ -470,6 +470,23 @@ fn more_money_lets_a_task_that_lacked_it_go_on_and_no_more_than_the_server_allow
 }
 
 #[test]
+fn another_provider_goes_on_where_one_has_no_quota() {
+    let provider = |name: &str| Command::Provider { provider: Some(name.to_owned()) };
+    let mut play = approved();
+    let until = play.s.now + chrono::TimeDelta::hours(3);
+    play.agent_ends(StageKey::Code, End::OutOfQuota { until }, None, None);
+    assert!(matches!(state(&play), TaskState::Parked(ParkReason::Quota { .. })));
+    for nonsense in [provider("gemini"), Command::Provider { provider: None }] {
+        assert_eq!(play.command(nonsense).rule, "command_declined");
+    }
+    let changed = play.command(provider("codex"));
+    assert_eq!(changed.rule, "provider_changed_and_resumed");
+    assert_eq!(starts(&changed), [StageKey::Code]);
+    assert_eq!(*state(&play), TaskState::Open);
+    assert_eq!(play.command(provider("claude")).rule, "provider_changed");
+}
+
+#[test]
 fn without_a_sandbox_no_agent_starts() {
     let mut play = Play::new();
     play.s.server.no_sandbox = Some("install bubblewrap".into());
@@ -517,6 +534,7 @@ fn outside_events() -> Vec<What> {
         Command::Stop,
         Command::Resume,
         Command::Budget { add: Some(Micros(1_000_000)) },
+        Command::Provider { provider: Some("codex".into()) },
         Command::Off,
         Command::On,
         Command::Status,

@@ -75,6 +75,7 @@ fn every_reply_says_what_was_done_and_what_would_do() {
         NotHere::Off,
         NotHere::NotServed,
         NotHere::Closed,
+        NotHere::NoSuchProvider { have: vec!["claude".to_owned(), "codex".to_owned()] },
         NotHere::NoAmount,
         NotHere::OverLimit { limit: Micros(5_000_000) },
     ];

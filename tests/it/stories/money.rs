@@ -8,6 +8,7 @@ use baton::model::Micros;
 use chrono::TimeDelta;
 use emulators::models::{Crew, Fault};
 
+use super::whole::codex_program;
 use crate::support::baton::{Story, asking, progress, said};
 
 const POLICY: &str = ".github/baton.yml";
@@ -120,5 +121,53 @@ async fn where_policy_says_so_a_person_lets_a_task_go_on_after_its_quota() {
     story.until_state("waiting").await;
     story.mara().close_issue(REPOSITORY, issue).unwrap();
     story.until_state("cancelled").await;
+    story.end().await;
+}
+
+#[tokio::test]
+async fn where_one_provider_gives_no_more_another_goes_on_at_once() {
+    let program = codex_program();
+    let both = |recipe: &mut Recipe| recipe.codex = Some(program);
+    let story = Story::with(Arc::new(Crew::new()), both).await;
+    let issue = story.assigned();
+    story.until("a plan", |github| asking(github, issue).is_some()).await;
+    story.until_state("waiting").await;
+    story.world.models.faults().next(1, Fault::rate_limited(3 * 3_600));
+    story.approve(issue).await;
+    story.until_state("parked").await;
+    let github = story.github();
+    let told = progress(github, issue);
+    assert!(told.contains("**Change provider:** `/baton provider "), "{told}");
+    assert!(told.contains("`/baton provider codex` goes on now"), "{told}");
+    story.mara().comment(REPOSITORY, issue, "/baton provider gemini").unwrap();
+    story.until_quiet().await;
+    assert!(last_word(&story, issue).contains("codex"), "{}", last_word(&story, issue));
+    assert_eq!(story.state().await.as_deref(), Some("parked"), "nothing was changed");
+    let before = story.world.models.requests().len();
+    story.mara().comment(REPOSITORY, issue, "/baton provider codex").unwrap();
+    story.merge().await;
+    story.until_state("done").await;
+    assert_eq!(story.world.models.requests().len(), before, "the first provider was left alone");
+    story.end().await;
+}
+
+#[tokio::test]
+async fn codex_without_quota_is_parked_until_openais_time_and_goes_on_then() {
+    let program = codex_program();
+    let codex = |recipe: &mut Recipe| {
+        recipe.provider = "codex".to_owned();
+        recipe.codex = Some(program);
+    };
+    let story = Story::with(Arc::new(Crew::new()), codex).await;
+    story.world.openai.faults().next(1, Fault::rate_limited(3 * 3_600));
+    let issue = story.assigned();
+    story.until_state("parked").await;
+    let told = progress(story.github(), issue);
+    assert!(told.contains("### Baton: parked, the model's quota is used up until"), "{told}");
+    assert_eq!(story.world.openai.faults().left(), 0);
+    assert_eq!(story.world.openai.requests().len(), 1, "codex does not ask in vain");
+    story.world.clock.advance(TimeDelta::hours(3) + TimeDelta::minutes(1));
+    story.sweep().await;
+    story.until("a plan", |github| asking(github, issue).is_some()).await;
     story.end().await;
 }

@@ -72,6 +72,7 @@ pub fn situation() -> Situation {
             no_sandbox: None,
             limits: Limits { accounts: vec!["acme".into()], ..Limits::default() },
             provider: "claude".into(),
+            providers: vec!["claude".into(), "codex".into()],
             model: "claude-sonnet-4-5".into(),
             repository_spent_today: Micros::ZERO,
             spent_today: Micros::ZERO,
@@ -285,6 +286,10 @@ impl Play {
                 self.task(|task| task.input.outsiders.push(login.clone()));
             }
             Effect::Budget { budget } => self.task(|task| task.budget = *budget),
+            Effect::Provider { provider } => {
+                let usual = self.s.server.provider.clone();
+                self.s.policy.play_by(provider, &usual);
+            }
             Effect::Rounds { rounds } => self.task(|task| task.rounds = *rounds),
             Effect::Pull { number, head } => self.task(|task| {
                 task.pull = Some(*number);
