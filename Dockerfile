@@ -17,6 +17,15 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
     && install -D node_modules/@anthropic-ai/claude-code-linux-*/claude /out/claude \
     && /out/claude --version
 
+# What agents run in where `[sandbox] kind = "container"`: docker build --target agent --tag baton-agent .
+# Baton's own program is not in it: it is shown inside from the machine, and needs a C library as new as there. A
+# repository that needs a toolchain gets an image that begins with `FROM baton-agent`.
+FROM debian:bookworm-slim AS agent
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends bash ca-certificates git \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=claude /out/claude /usr/local/bin/claude
+
 FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends bubblewrap ca-certificates git \

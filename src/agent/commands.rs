@@ -66,6 +66,7 @@ impl Runtime {
         for command in &errand.commands {
             let mut spec = command_spec(errand, command, &mounts, &workspace.tree, &fitting);
             spec.overlays = overlays(&workspace);
+            spec.name = errand.key.as_str().to_owned();
             match self.one(spec, command, errand.limit, &mut wires).await {
                 Ok(result) => {
                     let passed = result.exit == Some(0);

@@ -122,6 +122,7 @@ impl Runtime {
             hash.update(text.as_bytes());
         };
         add(FORMAT);
+        add(self.sandbox.image().unwrap_or_default());
         for list in [&commands, &kept] {
             add(&list.len().to_string());
             list.iter().for_each(|text| add(text));
@@ -154,6 +155,10 @@ impl Runtime {
                 "a set-up needs the sandbox: on the bare machine nothing keeps it from the network"
                     .to_owned(),
             );
+        }
+        if self.sandbox.image().is_some() {
+            // What an image holds only a start in it shows.
+            return None;
         }
         let lacking = ground.presets.iter().find(|preset| !self.tools.has(preset.program()))?;
         let program = lacking.program();

@@ -140,6 +140,7 @@ impl<'a> Processes<'a> {
         argv.extend(command.arguments.iter().cloned());
         mounts.extend(self.mounts());
         let mut spec = Spec::new(argv);
+        spec.name = format!("agent-{}", self.assignment.agent);
         spec.env = command.environment.iter().chain(&self.fitting.env).cloned().collect();
         spec.egress = self.fitting.egress.clone();
         spec.workdir = self.workspace.tree.clone();

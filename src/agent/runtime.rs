@@ -57,6 +57,9 @@ pub struct Programs {
 const CLAUDE: &str = "/baton/claude";
 /// Where the `codex` program is inside, or its package.
 const CODEX: &str = "/baton/codex";
+/// Where it is in an image that has one of its own, as the Dockerfile's `agent`; shown only where the machine
+/// has none.
+pub const IMAGE_CLAUDE: &str = "/usr/local/bin/claude";
 /// The gateway's port inside a network of one's own.
 const PORT: u16 = 4000;
 /// The egress proxy's port there.
@@ -134,6 +137,15 @@ impl Runtime {
         self.exits.clear()
     }
 
+    /// Ends the sandboxes that a Baton of this data folder left running which is dead. Call it once at start.
+    pub async fn clear_sandboxes(&self) {
+        match self.sandbox.clear().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "ended sandboxes of a server that is dead"),
+            Err(error) => tracing::warn!(%error, "sandboxes of a dead server were not looked for"),
+        }
+    }
+
     /// Takes a workspace away; what cannot be deleted is told and left to the next sweep.
     pub(super) fn clear(&self, key: &WorkspaceKey) {
         if let Err(error) = self.workspaces.remove(key) {
@@ -171,7 +183,7 @@ impl Runtime {
     /// each agent has another.
     pub(super) fn gateway(&self, n: i64) -> Gateway {
         let port = match self.sandbox.kind() {
-            Kind::Bubblewrap => PORT,
+            Kind::Bubblewrap | Kind::Container => PORT,
             Kind::Host => 20_000 + u16::try_from(n.rem_euclid(20_000)).unwrap_or_default(),
         };
         Gateway { socket: self.gateway.clone(), port }
@@ -197,6 +209,9 @@ impl Runtime {
     }
 
     fn claude(&self) -> Result<(Vec<String>, Vec<Mount>), String> {
+        if self.programs.claude.is_none() && self.sandbox.image().is_some() {
+            return Ok((vec![IMAGE_CLAUDE.to_owned()], Vec::new()));
+        }
         let Some(path) = self.programs.claude.clone().filter(|path| path.is_file()) else {
             return Err(
                 "the claude program is not on this machine: install it and set BATON_CLAUDE to it"

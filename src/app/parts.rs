@@ -28,7 +28,7 @@ use crate::{
     model::{Micros, Timestamp},
     pipeline::{DeployGrant, Parts, Settings},
     queue::Wakes,
-    sandbox::{Bubblewrap, Host, Owner, Sandbox},
+    sandbox::{Bubblewrap, Container, Host, Owner, Sandbox},
     tools::{self, Tools},
     workspace::{Account, Workspaces},
 };
@@ -175,7 +175,7 @@ pub(super) fn sandbox(
 ) -> anyhow::Result<Arc<dyn Sandbox>> {
     let owner = Owner::default();
     let bridge = reachable(bridge, data)?;
-    Ok(match agents.sandbox {
+    Ok(match &agents.sandbox {
         SandboxChoice::Bubblewrap => Arc::new(Bubblewrap::new(crate::sandbox::Settings {
             program: PathBuf::from("bwrap"),
             bridge,
@@ -183,6 +183,16 @@ pub(super) fn sandbox(
             owner,
             nested: false,
         })?),
+        SandboxChoice::Container(containers) => {
+            Arc::new(Container::new(crate::sandbox::ContainerSettings {
+                socket: containers.socket.clone(),
+                image: containers.image.clone(),
+                cpus: containers.cpus,
+                bridge,
+                state: data.join("sandbox"),
+                owner,
+            })?)
+        }
         SandboxChoice::Host => Arc::new(Host::new(bridge, owner)),
     })
 }

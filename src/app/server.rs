@@ -87,6 +87,7 @@ impl Server {
         let (parts, gateway) =
             parts::build(&config, &options, &pool, stopping.work.clone()).await?;
         parts.runtime.clear_exits()?;
+        parts.runtime.clear_sandboxes().await;
         if let Some(remedy) = parts.runtime.test().await {
             tracing::error!(%remedy, "no agent will start: the sandbox does not pass its self-test");
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::Source;
+use super::{Containers, Source};
 use crate::model::{Micros, usual_model};
 
 /// Everything about running agents.
@@ -31,11 +31,13 @@ pub struct Agents {
     pub prices: BTreeMap<String, Price>,
 }
 
-/// Where agents run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where agents run. Nothing starts where that does not hold.
+#[derive(Debug, Clone, PartialEq)]
 pub enum SandboxChoice {
-    /// In bubblewrap; nothing starts where that does not hold.
+    /// In bubblewrap.
     Bubblewrap,
+    /// In containers.
+    Container(Containers),
     /// On the bare host: `baton demo` only.
     Host,
 }

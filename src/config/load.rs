@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Agents, GitHub, Grant, Listen, Mistakes, SandboxTools, Source, deploy, keep, limits};
+use super::{
+    Agents, GitHub, Grant, Listen, Mistakes, SandboxTools, Source, deploy, keep, limits, sandbox,
+};
 use crate::model::{Keep, Limits};
 
 /// Everything that the operator sets.
@@ -44,14 +46,15 @@ impl Config {
         let file_data: Option<String> = source.section("data");
         let data =
             source.variable("BATON_DATA").or(file_data).unwrap_or_else(|| ".baton".to_owned());
+        let (choice, sandbox) = sandbox::read(&mut source);
         let config = Self {
             name,
             data: PathBuf::from(data),
             database_url: source.database_url(),
             github: GitHub::read(&mut source),
             listen: Listen::read(&mut source),
-            agents: Agents::read(&mut source),
-            sandbox: SandboxTools::read(&mut source),
+            agents: Agents { sandbox: choice, ..Agents::read(&mut source) },
+            sandbox,
             limits: limits::read(&mut source),
             keep: keep::read(&mut source),
             grants: deploy::read(&mut source),
@@ -80,7 +83,9 @@ impl Local {
         file: Option<&str>,
     ) -> Result<Self, Mistakes> {
         let mut source = Source::new(environment, file);
-        let local = Self { agents: Agents::read(&mut source), limits: limits::read(&mut source) };
+        let (sandbox, _) = sandbox::read(&mut source);
+        let agents = Agents { sandbox, ..Agents::read(&mut source) };
+        let local = Self { agents, limits: limits::read(&mut source) };
         source.so_far()?;
         Ok(local)
     }
@@ -102,6 +107,7 @@ fn name(source: &mut Source) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Containers, SandboxChoice};
 
     fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -156,6 +162,32 @@ mod tests {
             let error = Config::read(complete(), Some(&file)).map(drop).unwrap_err().to_string();
             assert!(error.contains("egress in [limits]"), "{wrong}: {error}");
             assert!(error.contains("tools in [sandbox]"), "{error}");
+        }
+    }
+
+    #[test]
+    fn containers_are_chosen_with_their_image_and_socket_and_the_bare_machine_never() {
+        let chosen =
+            |file: &str| Config::read(complete(), Some(file)).map(|read| read.agents.sandbox);
+        assert_eq!(chosen(""), Ok(SandboxChoice::Bubblewrap));
+        let containers = |image: &str, socket: &str, cpus| {
+            Ok(SandboxChoice::Container(Containers {
+                image: image.to_owned(),
+                socket: socket.into(),
+                cpus,
+            }))
+        };
+        let bare = containers("baton-agent", "/var/run/docker.sock", None);
+        assert_eq!(chosen("[sandbox]\nkind = \"container\"\n"), bare);
+        let file = "[sandbox]\nkind = \"container\"\nimage = \"i\"\nsocket = \"/s\"\ncpus = 1.5\n";
+        assert_eq!(chosen(file), containers("i", "/s", Some(1.5)));
+        for (wrong, name) in [
+            ("kind = \"host\"", "kind in [sandbox]"),
+            ("socket = \"tcp:1\"", "socket in [sandbox]"),
+            ("cpus = -1.0", "cpus in [sandbox]"),
+        ] {
+            let refused = chosen(&format!("[sandbox]\n{wrong}\n")).unwrap_err().to_string();
+            assert!(refused.contains(name), "{wrong}: {refused}");
         }
     }
 

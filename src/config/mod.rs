@@ -19,5 +19,5 @@ pub use deploy::Grant;
 pub use github::GitHub;
 pub use listen::Listen;
 pub use load::{Config, Local};
-pub use sandbox::SandboxTools;
+pub use sandbox::{Containers, SandboxTools};
 pub use source::{Mistake, Mistakes, Source};

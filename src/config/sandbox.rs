@@ -1,10 +1,10 @@
-//! What sandboxes see of the machine besides its `/usr`.
+//! Which sandbox agents run in, and what it shows of the machine besides its `/usr`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::Source;
+use super::{SandboxChoice, Source};
 
 /// Folders of tools outside of `/usr`.
 #[derive(Debug, Clone, Default)]
@@ -13,26 +13,63 @@ pub struct SandboxTools {
     pub tools: Vec<PathBuf>,
 }
 
+/// How containers are made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Containers {
+    /// The Unix socket of Docker or Podman.
+    pub socket: PathBuf,
+    /// The image. It is never fetched.
+    pub image: String,
+    /// How many processors one container may use.
+    pub cpus: Option<f64>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    kind: Option<String>,
+    image: Option<String>,
+    socket: Option<PathBuf>,
+    cpus: Option<f64>,
     tools: Option<Vec<String>>,
 }
 
-impl SandboxTools {
-    pub(super) fn read(source: &mut Source) -> Self {
-        let file: File = source.section("sandbox");
-        let mut tools = Vec::new();
-        for entry in file.tools.unwrap_or_default() {
-            match absolute(&entry, source.variable("HOME")) {
-                Some(path) => tools.push(path),
-                None => source.mistake(
-                    "tools in [sandbox]",
-                    format_args!("{entry:?} is no absolute path, and none below `~/`"),
-                ),
-            }
+/// The section: where agents run, and what they see of the machine there.
+pub(super) fn read(source: &mut Source) -> (SandboxChoice, SandboxTools) {
+    let file: File = source.section("sandbox");
+    let mut tools = Vec::new();
+    for entry in file.tools.iter().flatten() {
+        match absolute(entry, source.variable("HOME")) {
+            Some(path) => tools.push(path),
+            None => source.mistake(
+                "tools in [sandbox]",
+                format_args!("{entry:?} is no absolute path, and none below `~/`"),
+            ),
         }
-        Self { tools }
+    }
+    (choice(source, file), SandboxTools { tools })
+}
+
+fn choice(source: &mut Source, file: File) -> SandboxChoice {
+    let containers = Containers {
+        socket: file.socket.unwrap_or_else(|| "/var/run/docker.sock".into()),
+        image: file.image.unwrap_or_else(|| "baton-agent".to_owned()),
+        cpus: file.cpus,
+    };
+    if !Path::is_absolute(&containers.socket) {
+        source.mistake("socket in [sandbox]", "is no absolute path of a Unix socket");
+    }
+    if containers.cpus.is_some_and(|cpus| !cpus.is_finite() || cpus < 0.01) {
+        source.mistake("cpus in [sandbox]", "is no number of processors, as 1.5");
+    }
+    match file.kind.as_deref() {
+        None | Some("bubblewrap") => SandboxChoice::Bubblewrap,
+        Some("container") => SandboxChoice::Container(containers),
+        Some(other) => {
+            let message = format_args!("{other:?} is neither bubblewrap nor container");
+            source.mistake("kind in [sandbox]", message);
+            SandboxChoice::Bubblewrap
+        }
     }
 }
 

@@ -5,35 +5,49 @@
 //! the resource limits, carries each connection to a loopback port to the gateway's Unix socket, starts
 //! the command with the remaining input, hands SIGINT and SIGTERM on to it, reaps what it leaves
 //! behind, and ends with its code. It trusts nothing inside and holds no secret but the environment.
+//!
+//! Where no parent-death signal reaches it, in a container, it holds a lifeline: a connection to Baton, over
+//! which it says its code, and whose end is the end of everything inside.
 
 use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr},
-    os::{fd::AsFd, unix::process::CommandExt},
+    os::{
+        fd::AsFd,
+        unix::{net::UnixStream as Line, process::CommandExt},
+    },
     path::{Path, PathBuf},
+    pin::pin,
     process::Command,
     time::Duration,
 };
 
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process,
-    kill_process_group, set_child_subreaper, setrlimit, wait,
+    DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process,
+    kill_process_group, set_child_subreaper, set_dumpable_behavior, setrlimit, wait,
 };
 use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, UnixStream},
     signal::unix::{SignalKind, signal},
 };
 
-use super::{Gateway, ResourceLimits, proc};
+use super::{Gateway, ResourceLimits, Spec, proc};
 
-/// Where the gateway's socket is inside a sandbox that has a file system of its own.
+/// Where the bridge's executable is inside a sandbox that has a file system of its own.
+pub(super) const BRIDGE: &str = "/baton/baton";
+
+/// Where the gateway's socket is there.
 pub(super) const SOCKET: &str = "/baton/gateway.sock";
 
 /// Where the egress proxy's socket is there.
 pub(super) const EGRESS: &str = "/baton/egress.sock";
+
+/// Where the lifeline's socket is in a container.
+pub(super) const LIFELINE: &str = "/baton/lifeline.sock";
 
 /// The longest environment that is read, in bytes; Linux allows a command about 2 MiB in all.
 const MAX_ENVIRONMENT: u32 = 2 << 20;
@@ -45,6 +59,8 @@ pub struct Bridge {
     pub gateway: Option<Gateway>,
     /// The same for the egress proxy.
     pub egress: Option<Gateway>,
+    /// The socket of the lifeline.
+    pub lifeline: Option<PathBuf>,
     /// Limits for the command.
     pub limits: ResourceLimits,
     /// The command.
@@ -86,6 +102,20 @@ impl BridgeError {
 }
 
 impl Bridge {
+    /// What the bridge of a spec is told, with the paths as they are in a file system of its own.
+    pub(super) fn of(spec: &Spec) -> Self {
+        let inside = |way: &Option<Gateway>, socket: &str| {
+            way.as_ref().map(|way| Gateway { socket: socket.into(), port: way.port })
+        };
+        Self {
+            gateway: inside(&spec.gateway, SOCKET),
+            egress: inside(&spec.egress, EGRESS),
+            lifeline: None,
+            limits: spec.limits.clone(),
+            argv: spec.argv.iter().map(OsString::from).collect(),
+        }
+    }
+
     /// The arguments after `baton`; [`Bridge::parse`] reads them back (without the first).
     #[must_use]
     pub fn arguments(&self) -> Vec<OsString> {
@@ -96,6 +126,9 @@ impl Bridge {
                 flag(listen, format!("127.0.0.1:{port}").into());
                 flag(to, socket.clone().into());
             }
+        }
+        if let Some(socket) = &self.lifeline {
+            flag(LIFELINE_FLAG, socket.clone().into());
         }
         for (name, _, value) in limits(&self.limits) {
             if let Some(value) = value {
@@ -143,9 +176,10 @@ impl Bridge {
         };
         let gateway = way(&mut flags, GATEWAY_FLAGS)?;
         let egress = way(&mut flags, EGRESS_FLAGS)?;
+        let lifeline = flags.remove(LIFELINE_FLAG).map(PathBuf::from);
         match flags.into_keys().next() {
             Some(flag) => Err(usage(&format!("{flag} is unknown"))),
-            None => Ok(Self { gateway, egress, limits, argv }),
+            None => Ok(Self { gateway, egress, lifeline, limits, argv }),
         }
     }
 
@@ -154,10 +188,24 @@ impl Bridge {
     /// # Errors
     /// When the command was not started; [`BridgeError::code`] is the code to end with.
     pub fn run(self) -> Result<u8, BridgeError> {
+        let lifeline = self.lifeline.as_ref().map(Line::connect).transpose()?;
+        let spoken = lifeline.as_ref().map(Line::try_clone).transpose()?;
+        let ended = self.attend(lifeline);
+        if let Some(mut lifeline) = spoken {
+            let code = ended.as_ref().map_or_else(BridgeError::code, |code| *code);
+            // Nobody is there any more to hear it.
+            let _ = lifeline.write_all(&[code]);
+        }
+        ended
+    }
+
+    fn attend(self, lifeline: Option<Line>) -> Result<u8, BridgeError> {
         let env = read_environment().map_err(BridgeError::Environment)?;
         // The kernel shall rather end an agent than Baton when memory runs out (proc(5)).
         let _ = std::fs::write("/proc/self/oom_score_adj", "800");
         set_child_subreaper(Some(getpid())).map_err(io::Error::from)?;
+        // The command has the same account: it shall not reach into this process.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)?;
         for (_, resource, value) in limits(&self.limits) {
             if let Some(value) = value {
                 lower(resource, value)?;
@@ -165,10 +213,14 @@ impl Bridge {
         }
         lower(Resource::Core, 0)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(self.serve(env))
+        runtime.block_on(self.serve(env, lifeline))
     }
 
-    async fn serve(self, env: Vec<(String, String)>) -> Result<u8, BridgeError> {
+    async fn serve(
+        self,
+        env: Vec<(String, String)>,
+        lifeline: Option<Line>,
+    ) -> Result<u8, BridgeError> {
         for Gateway { socket, port } in self.gateway.into_iter().chain(self.egress) {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
             tokio::spawn(carry(listener, socket));
@@ -176,6 +228,7 @@ impl Bridge {
         let mut interrupts = signal(SignalKind::interrupt())?;
         let mut terminations = signal(SignalKind::terminate())?;
         let mut children = signal(SignalKind::child())?;
+        let mut cut = pin!(cut(lifeline));
         let command = start(&self.argv, env)?;
         loop {
             tokio::select! {
@@ -185,11 +238,30 @@ impl Bridge {
                 },
                 _ = interrupts.recv() => hand_on(command, Signal::INT),
                 _ = terminations.recv() => hand_on(command, Signal::TERM),
+                () = &mut cut => {
+                    end_the_rest();
+                    return Ok(KILLED);
+                }
             }
         }
     }
 }
 
+/// The code of what was killed, as shells have it.
+const KILLED: u8 = 128 + 9;
+
+/// Waits until Baton lets go of the lifeline; for ever where there is none.
+async fn cut(lifeline: Option<Line>) {
+    let Some(line) = lifeline else { return std::future::pending().await };
+    let followed = line.set_nonblocking(true).and_then(|()| UnixStream::from_std(line));
+    if let Ok(mut line) = followed {
+        // Baton never says anything: whatever is read is the end.
+        let _ = line.read_u8().await;
+    }
+}
+
+/// The lifeline's socket, as a flag.
+const LIFELINE_FLAG: &str = "--lifeline";
 /// The port to serve and the socket behind it, as flags.
 const GATEWAY_FLAGS: [&str; 2] = ["--listen", "--socket"];
 /// The same for the egress proxy.
@@ -304,12 +376,22 @@ async fn carry(listener: TcpListener, socket: PathBuf) {
         tokio::spawn(async move {
             match connect(&socket).await {
                 Ok(mut inward) => {
-                    let _ = tokio::io::copy_bidirectional(&mut outward, &mut inward).await;
+                    let (from, to) = outward.split();
+                    let (back, there) = inward.split();
+                    tokio::join!(pass(from, there), pass(back, to));
                 }
                 Err(error) => eprintln!("baton bridge: reach {}: {error}", socket.display()),
             }
         });
     }
+}
+
+/// Carries one direction to its end. What the other side takes no more is read and thrown away: a server that
+/// refuses a request before it has read it all shall be heard, and not reset.
+async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+    let _ = tokio::io::copy(&mut from, &mut to).await;
+    let _ = to.shutdown().await;
+    let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
 }
 
 async fn connect(socket: &Path) -> io::Result<UnixStream> {
@@ -325,6 +407,7 @@ mod tests {
         let bridge = Bridge {
             gateway: Some(Gateway { socket: PathBuf::from(SOCKET), port: 8088 }),
             egress: Some(Gateway { socket: PathBuf::from(EGRESS), port: 8089 }),
+            lifeline: Some(PathBuf::from(LIFELINE)),
             limits: ResourceLimits { cpu_seconds: Some(7), ..ResourceLimits::default() },
             argv: vec!["sh".into(), "-c".into(), "--".into()],
         };

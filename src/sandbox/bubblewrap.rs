@@ -15,8 +15,9 @@ use std::{
 };
 
 use super::{
-    BoxFuture, Gateway, HOME, Kind, Mount, Network, Owner, Running, Sandbox, SandboxError, Spec,
-    bridge::{Bridge, EGRESS, SOCKET},
+    BoxFuture, HOME, Kind, Mount, Network, Owner, Running, Sandbox, SandboxError, Spec,
+    bridge::{BRIDGE, Bridge, EGRESS, SOCKET},
+    etc,
     layers::Layers,
     self_test, spawner,
 };
@@ -46,22 +47,7 @@ pub struct Bubblewrap {
 }
 
 /// The uid and gid inside.
-const INSIDE: &str = "1000";
-
-/// Where the bridge's executable is inside.
-const BRIDGE: &str = "/baton/baton";
-
-/// Files that programs expect under `/etc`, written once: no account or host of the machine is in them.
-const ETC: [(&str, &str); 4] = [
-    (
-        "passwd",
-        "root:x:0:0:root:/:/bin/sh\nbaton:x:1000:1000::/home/baton:/bin/sh\n\
-         nobody:x:65534:65534:nobody:/:/bin/false\n",
-    ),
-    ("group", "root:x:0:\nbaton:x:1000:\nnogroup:x:65534:\n"),
-    ("hosts", "127.0.0.1 localhost baton\n::1 localhost\n"),
-    ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
-];
+const INSIDE: u32 = 1000;
 
 /// What of the machine's own `/etc` is shown, where it exists: certificates, the linker's cache,
 /// the targets of `/usr/bin`'s links. No private key lies in these.
@@ -86,22 +72,20 @@ impl Bubblewrap {
     /// # Errors
     /// When the state folder cannot be written.
     pub fn new(settings: Settings) -> io::Result<Self> {
-        let etc = settings.state.join("etc");
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(&etc)?;
-        for (name, text) in ETC {
-            let path = etc.join(name);
-            fs::write(&path, text)?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
-        }
-        for folder in [&settings.state, &etc] {
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
-        }
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(&settings.state)?;
+        fs::set_permissions(&settings.state, fs::Permissions::from_mode(0o755))?;
+        etc::write(&settings.state, INSIDE, INSIDE)?;
         Ok(Self { settings, is_root: rustix::process::geteuid().is_root() })
     }
 
     /// The uid that sandboxes have outside.
     pub(super) fn outer_uid(&self) -> u32 {
         if self.is_root { self.settings.owner.uid } else { rustix::process::geteuid().as_raw() }
+    }
+
+    /// The uid that they have inside.
+    pub(super) fn inner_uid(&self) -> u32 {
+        INSIDE
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -141,7 +125,8 @@ impl Bubblewrap {
         let mut arguments = Arguments::default();
         arguments.add(&["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]);
         arguments.add(&["--clearenv", "--cap-drop", "ALL", "--hostname", "baton"]);
-        arguments.add(&["--uid", INSIDE, "--gid", INSIDE]);
+        let inside = INSIDE.to_string();
+        arguments.add(&["--uid", &inside, "--gid", &inside]);
         if !self.settings.nested {
             arguments.add(&["--disable-userns"]);
         }
@@ -165,7 +150,7 @@ impl Bubblewrap {
         arguments.add(&["--remount-ro", "/dev", "--remount-ro", "/", "--chdir"]);
         arguments.0.push(spec.workdir.clone().into());
         arguments.add(&["--", BRIDGE]);
-        arguments.0.extend(bridge(spec).arguments());
+        arguments.0.extend(Bridge::of(spec).arguments());
         arguments.0
     }
 
@@ -184,7 +169,7 @@ impl Bubblewrap {
         for path in ETC_SHOWN {
             arguments.add(&["--ro-bind-try", path, path]);
         }
-        for (name, _) in ETC {
+        for name in etc::FILES {
             let inside = Path::new("/etc").join(name);
             // With the machine's network come the names that it knows.
             if network == Network::Host && name == "hosts" {
@@ -214,19 +199,6 @@ impl Sandbox for Bubblewrap {
             let running = spawner::spawn(self.command(&spec), 2, &spec.env).await;
             running.map_err(self_test::explain_start)
         })
-    }
-}
-
-/// What the bridge is told, with the paths as they are inside.
-fn bridge(spec: &Spec) -> Bridge {
-    let inside = |way: &Option<Gateway>, socket: &str| {
-        way.as_ref().map(|way| Gateway { socket: socket.into(), port: way.port })
-    };
-    Bridge {
-        gateway: inside(&spec.gateway, SOCKET),
-        egress: inside(&spec.egress, EGRESS),
-        limits: spec.limits.clone(),
-        argv: spec.argv.iter().map(OsString::from).collect(),
     }
 }
 

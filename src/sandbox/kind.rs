@@ -12,6 +12,11 @@ pub trait Sandbox: Send + Sync {
     /// Which kind this is, for logs and for the agent's row.
     fn kind(&self) -> Kind;
 
+    /// The image whose programs commands see instead of the machine's, where there is one.
+    fn image(&self) -> Option<&str> {
+        None
+    }
+
     /// Starts one sandbox and looks from within whether it holds.
     ///
     /// # Errors
@@ -24,6 +29,18 @@ pub trait Sandbox: Send + Sync {
     /// [`SandboxError::InvalidSpec`] for a spec that this kind cannot honour, and
     /// [`SandboxError::Start`] or [`SandboxError::Unavailable`] when nothing was started.
     fn start(&self, spec: Spec) -> BoxFuture<'_, Result<Running, SandboxError>>;
+
+    /// Ends what a Baton of this data folder left running that is dead; gives how much that was.
+    ///
+    /// Where the kernel ends everything with Baton, as it does on this machine, there is nothing to do. A kind
+    /// whose sandboxes are somewhere else, in a container's daemon or a cluster, finds them by what it has
+    /// written on them.
+    ///
+    /// # Errors
+    /// When that cannot be asked, as for [`Sandbox::start`].
+    fn clear(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
+        Box::pin(async { Ok(0) })
+    }
 }
 
 /// The kinds of sandbox.
@@ -31,6 +48,8 @@ pub trait Sandbox: Send + Sync {
 pub enum Kind {
     /// Linux namespaces by way of bubblewrap.
     Bubblewrap,
+    /// Containers of a Docker or Podman on this machine.
+    Container,
     /// The bare machine: no sandbox.
     Host,
 }
@@ -41,6 +60,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Bubblewrap => "bubblewrap",
+            Self::Container => "container",
             Self::Host => "host",
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! A [`Sandbox`] starts a command from a [`Spec`] and hands back a [`Running`]: three byte streams, a
 //! way to stop it, and its end. It knows nothing of providers, prompts, GitHub or git, and it decides
-//! nothing: `agent` asks for what a role needs, `app` chooses the kind. Two kinds exist:
-//! [`Bubblewrap`] (namespaces without privileges) and [`Host`], which is no sandbox and says so.
+//! nothing: `agent` asks for what a role needs, `app` chooses the kind. Three kinds exist:
+//! [`Bubblewrap`] (namespaces without privileges), [`Container`] (of a Docker or Podman on this machine) and
+//! [`Host`], which is no sandbox and says so.
 //!
 //! Inside, [`bridge`] is the parent of the command: Baton's own executable once more, which sets
 //! limits, carries the loopback port of the model gateway to a Unix socket, and reaps. Before a sandbox
@@ -11,6 +12,8 @@
 
 pub mod bridge;
 mod bubblewrap;
+mod container;
+mod etc;
 mod host;
 mod kind;
 pub mod layers;
@@ -24,6 +27,7 @@ mod spec;
 mod usage;
 
 pub use bubblewrap::{Bubblewrap, Settings};
+pub use container::{Container, ContainerSettings};
 pub use host::Host;
 pub use kind::{BoxFuture, Kind, Sandbox, SandboxError};
 pub use machine::Gauge;

@@ -1,20 +1,14 @@
 //! A started command: its streams, its end, and the ways to stop it.
 
-use std::{
-    os::fd::OwnedFd,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::sync::Arc;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group, pidfd_send_signal};
+use rustix::process::Signal;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     sync::watch,
 };
 
-use super::{
-    proc,
-    usage::{self, Meter},
-};
+use super::usage::Meter;
 use crate::model::Footprint;
 
 /// What the command reads.
@@ -66,10 +60,10 @@ pub struct Taken {
 impl Running {
     pub(super) fn new(
         streams: (Input, Output, Output),
-        control: Arc<Control>,
+        control: Arc<dyn Control>,
+        reference: String,
         exit: watch::Receiver<Option<Exit>>,
     ) -> Self {
-        let reference = proc::reference(control.outer);
         let (stdin, stdout, stderr) = streams;
         Self {
             stdin: Some(stdin),
@@ -81,7 +75,8 @@ impl Running {
         }
     }
 
-    /// Names the process on this machine, for the agent's row; see [`is_alive`](super::is_alive).
+    /// Names what was started, for the agent's row: a process of this machine, of which
+    /// [`is_alive`](super::is_alive) tells whether it still runs, or a container.
     #[must_use]
     pub fn reference(&self) -> &str {
         &self.reference
@@ -139,17 +134,15 @@ async fn drain(stream: Option<Output>, limit: u64) -> Vec<u8> {
 /// Stops a command; cheap to clone. Does nothing once the command has ended.
 #[derive(Clone)]
 pub struct Stopper {
-    control: Arc<Control>,
+    control: Arc<dyn Control>,
     exit: watch::Receiver<Option<Exit>>,
 }
 
 impl Stopper {
     /// Sends the command's process group SIGINT, as a terminal would on Ctrl-C.
     pub fn interrupt(&self) {
-        if self.exit.borrow().is_none()
-            && let Some(bridge) = proc::descendant(self.control.outer, self.control.generations)
-        {
-            let _ = kill_process(bridge, Signal::INT);
+        if self.exit.borrow().is_none() {
+            self.control.interrupt();
         }
     }
 
@@ -161,71 +154,15 @@ impl Stopper {
     }
 }
 
-/// What is known about the processes of one sandbox, seen from outside.
-pub(super) struct Control {
-    /// The process that Baton started.
-    pub outer: Pid,
-    pub outer_handle: OwnedFd,
-    /// The first process of the PID namespace, once it was seen; its death takes all others along.
-    pub first: OnceLock<OwnedFd>,
-    /// How many generations below `outer` the bridge is.
-    pub generations: u8,
-    /// What they have used, as far as it was looked at.
-    pub seen: Mutex<Seen>,
-}
-
-/// What looking at a sandbox's processes has shown.
-#[derive(Default)]
-pub(super) struct Seen {
-    pub footprint: Footprint,
-    /// Whether the last look was taken.
-    over: bool,
-}
-
-impl Control {
-    /// Kills the outer process and all that is below it.
-    ///
-    /// In a namespace those would follow by themselves, save in the moment before its first process
-    /// has asked for a parent-death signal. Errors mean that a process is gone.
-    pub(super) fn kill(&self) {
-        // Nobody will reap what is killed, and so tell what it used.
-        self.look();
-        let below = proc::descendants(self.outer);
-        let below: Vec<_> = below.into_iter().filter_map(proc::handle).collect();
-        let _ = pidfd_send_signal(&self.outer_handle, Signal::KILL);
-        for process in below.iter().chain(self.first.get()) {
-            let _ = pidfd_send_signal(process, Signal::KILL);
-        }
-    }
-
-    /// Kills what is left of the outer process's group, once that has ended and has to be waited for still.
-    ///
-    /// bubblewrap's first process waits for the one outside before it asks for a parent-death signal or
-    /// leaves the group: where that one was killed in between, it would wait for ever, with the streams open.
-    pub(super) fn kill_group(&self) {
-        let _ = kill_process_group(self.outer, Signal::KILL);
-    }
-
-    /// Looks at what they use; after the last look nothing changes any more.
-    pub(super) fn look(&self) -> Footprint {
-        let mut seen = self.seen();
-        if !seen.over {
-            seen.footprint = seen.footprint.then(usage::below(self.outer));
-        }
-        seen.footprint
-    }
-
-    /// Looks once more at the outer process, which has ended and has to be waited for still: until then
-    /// its number is nobody else's.
-    pub(super) fn look_last(&self) {
-        self.look();
-        let mut seen = self.seen();
-        seen.footprint.memory = 0;
-        seen.over = true;
-    }
-
-    /// What was seen up to here.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// How one kind of sandbox reaches what it has started. To interrupt and to kill are asked while that runs
+/// at most.
+pub(super) trait Control: Send + Sync {
+    /// Sends the command's process group SIGINT.
+    fn interrupt(&self);
+    /// Kills the command and all that it started.
+    fn kill(&self);
+    /// Looks at what it uses, and gives the figures up to here; after its end nothing changes any more.
+    fn look(&self) -> Footprint;
+    /// The figures of the last look.
+    fn last(&self) -> Footprint;
 }

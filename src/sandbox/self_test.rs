@@ -1,4 +1,6 @@
 //! Starts one sandbox, looks around in it, and says what an operator has to do if it does not hold.
+//!
+//! The look around is the same for every kind; the words for what is missing here are bubblewrap's.
 
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
@@ -7,13 +9,14 @@ use super::{Bubblewrap, Exit, ResourceLimits, Sandbox, SandboxError, Spec, Taken
 /// Prints one line for everything that should not be possible. Opening for appending writes nothing,
 /// so a sandbox that leaks does no harm here.
 const LOOK_AROUND: &str = r#"
-test "$(id -u)" = 1000 || echo "runs as uid $(id -u)"
+test "$(id -u)" = "$2" || echo "runs as uid $(id -u)"
 (: >> /proc/sys/kernel/core_pattern) 2>/dev/null && echo "can write /proc/sys"
 (: >> /usr/baton-was-here) 2>/dev/null && echo "can write /usr"
 test -e "$1" && echo "sees files of the machine"
 test -r /etc/shadow && echo "reads /etc/shadow"
 test "$(tail -n +3 /proc/net/dev | grep -vc '^ *lo:')" = 0 || echo "has a network interface"
 grep -q '^CapBnd:[[:space:]]*0*$' /proc/self/status || echo "has capabilities"
+grep -q '^NoNewPrivs:[[:space:]]*1$' /proc/self/status || echo "can gain privileges"
 echo done
 "#;
 
@@ -26,21 +29,32 @@ pub(super) async fn run(bubblewrap: &Bubblewrap) -> Result<(), SandboxError> {
     for path in [&settings.bridge, &settings.state] {
         reachable(path)?;
     }
-    let marker = settings.state.join("etc/passwd");
-    let script = ["/bin/sh", "-c", LOOK_AROUND, "sh", &marker.to_string_lossy()];
-    let mut spec = Spec::new(script.iter().map(ToString::to_string).collect());
-    spec.env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
-    spec.limits = ResourceLimits::none();
+    let spec = look_around(&settings.state, bubblewrap.inner_uid());
+    let spec = Spec { limits: ResourceLimits::none(), ..spec };
     let running = bubblewrap.start(spec).await?;
     let seen = running.reference().split(':').next().map(|pid| format!("/proc/{pid}"));
     let uid = seen.and_then(|process| fs::metadata(process).ok()).map(|meta| meta.uid());
     if uid.is_some_and(|uid| uid == 0) {
         return Err(SandboxError::Leaky { what: "its process belongs to root".to_owned() });
     }
-    judge(&running.finish(64 << 10).await)
+    judge(&running.finish(64 << 10).await, explain)
 }
 
-fn judge(taken: &Taken) -> Result<(), SandboxError> {
+/// The command that looks around; the state folder has a file that must not be seen.
+pub(super) fn look_around(state: &Path, uid: u32) -> Spec {
+    let marker = state.join("etc/passwd");
+    let (marker, uid) = (marker.to_string_lossy(), uid.to_string());
+    let script = ["/bin/sh", "-c", LOOK_AROUND, "sh", &marker, &uid];
+    let mut spec = Spec::new(script.iter().map(ToString::to_string).collect());
+    spec.env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+    spec
+}
+
+/// Judges what it printed; what it did not come to the end of is explained.
+pub(super) fn judge(
+    taken: &Taken,
+    explain: impl FnOnce(Exit, &str) -> SandboxError,
+) -> Result<(), SandboxError> {
     let stdout = String::from_utf8_lossy(&taken.stdout);
     let mut lines: Vec<&str> = stdout.lines().collect();
     if lines.pop() != Some("done") {
@@ -50,7 +64,7 @@ fn judge(taken: &Taken) -> Result<(), SandboxError> {
 }
 
 /// Checks that an account without rights gets to a path.
-fn reachable(path: &Path) -> Result<(), SandboxError> {
+pub(super) fn reachable(path: &Path) -> Result<(), SandboxError> {
     for part in path.ancestors() {
         let mode = fs::metadata(part)?.mode();
         if mode & 0o001 == 0 {
@@ -87,25 +101,44 @@ fn explain(exit: Exit, complaint: &str) -> SandboxError {
     let remedy = if complaint.contains("Unknown option") {
         "install bubblewrap 0.8 or newer"
     } else if about_namespaces.iter().any(|words| complaint.contains(words)) {
-        allow_namespaces()
+        allow_namespaces(switch, is_contained())
     } else {
         "see what it says"
     };
     SandboxError::Unavailable { problem, remedy: remedy.to_owned() }
 }
 
+/// Gives bubblewrap the profile that Ubuntu 23.10 and newer ask for. The same stands in docs/sandbox.md.
+const GIVE_PROFILE: &str = "\
+AppArmor forbids unprivileged user namespaces here. Give bubblewrap a profile:
+sudo tee /etc/apparmor.d/bwrap >/dev/null <<'END'
+abi <abi/4.0>,
+include <tunables/global>
+
+profile bwrap /usr/bin/bwrap flags=(unconfined) {
+  userns,
+  include if exists <local/bwrap>
+}
+END
+sudo apparmor_parser --replace /etc/apparmor.d/bwrap";
+
+/// Whether Baton itself runs in a container.
+fn is_contained() -> bool {
+    ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists())
+}
+
 /// What keeps user namespaces from an account without rights, as far as can be told.
-fn allow_namespaces() -> &'static str {
+fn allow_namespaces(switch: impl Fn(&str) -> Option<u64>, is_contained: bool) -> &'static str {
     if switch("kernel/apparmor_restrict_unprivileged_userns") == Some(1) {
-        "AppArmor forbids unprivileged user namespaces here: give bwrap a profile with `userns,` \
-         (see docs/sandbox.md), or run `sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
+        GIVE_PROFILE
     } else if switch("kernel/unprivileged_userns_clone") == Some(0) {
         "run `sysctl kernel.unprivileged_userns_clone=1`"
     } else if switch("user/max_user_namespaces") == Some(0) {
         "run `sysctl user.max_user_namespaces=10000`"
-    } else if ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()) {
-        "the container's seccomp profile forbids user namespaces: start it with Baton's profile or \
-         `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`"
+    } else if is_contained {
+        "Baton is in a container whose profiles forbid user namespaces: start it as compose.yaml does, with \
+         `--security-opt seccomp=docs/seccomp.json --security-opt apparmor=unconfined \
+         --security-opt systempaths=unconfined`"
     } else {
         "see that the kernel allows unprivileged user namespaces"
     }
@@ -126,14 +159,34 @@ mod tests {
 
     #[test]
     fn every_line_before_the_last_is_a_leak() {
-        assert!(judge(&taken("done\n", "")).is_ok());
-        let error = judge(&taken("can write /usr\nhas capabilities\ndone\n", "")).unwrap_err();
+        assert!(judge(&taken("done\n", ""), explain).is_ok());
+        let error =
+            judge(&taken("can write /usr\nhas capabilities\ndone\n", ""), explain).unwrap_err();
         assert_eq!(error.to_string(), "sandbox does not hold: can write /usr, has capabilities");
     }
 
     #[test]
+    fn what_keeps_namespaces_away_is_told_with_what_to_install() {
+        let apparmor =
+            |name: &str| (name == "kernel/apparmor_restrict_unprivileged_userns").then_some(1);
+        assert!(allow_namespaces(apparmor, false).contains("profile bwrap /usr/bin/bwrap"));
+        let profile = GIVE_PROFILE.split_once(":\n").unwrap().1;
+        assert!(
+            include_str!("../../docs/sandbox.md").contains(profile),
+            "the page has another one"
+        );
+        let inside = allow_namespaces(|_| None, true);
+        assert!(inside.contains("seccomp=docs/seccomp.json"), "{inside}");
+        for option in ["seccomp=docs/seccomp.json", "apparmor=unconfined", "systempaths=unconfined"]
+        {
+            assert!(include_str!("../../compose.yaml").contains(option) && inside.contains(option));
+        }
+    }
+
+    #[test]
     fn a_sandbox_that_does_not_start_is_explained() {
-        let error = judge(&taken("", "bwrap: Unknown option --disable-userns\n")).unwrap_err();
+        let error =
+            judge(&taken("", "bwrap: Unknown option --disable-userns\n"), explain).unwrap_err();
         assert!(error.to_string().ends_with("install bubblewrap 0.8 or newer"), "{error}");
         let missing = explain_start(io::ErrorKind::NotFound.into()).to_string();
         assert!(missing.contains("apt-get install bubblewrap"), "{missing}");

@@ -10,11 +10,13 @@ use std::{
         unix::process::{CommandExt, ExitStatusExt},
     },
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, OnceLock, mpsc},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
+};
 use tokio::{
     io::{AsyncWriteExt, Interest, unix::AsyncFd},
     process::{ChildStderr, ChildStdin, ChildStdout},
@@ -25,7 +27,9 @@ use super::{
     bridge::environment_header,
     proc,
     running::{Control, Exit, Input, Output, Running},
+    usage,
 };
+use crate::model::Footprint;
 
 /// Starts a command with piped streams; `generations` says how far below it the bridge is, which is
 /// sent the environment first.
@@ -43,7 +47,7 @@ pub(super) async fn spawn(
     spawner()?.send(Order { command, reply }).map_err(|_| gone(()))?;
     let mut guard = started.await.map_err(|_| gone(()))??;
     let outer = Pid::from_child(&guard.0);
-    let control = Arc::new(Control {
+    let processes = Arc::new(Processes {
         outer,
         outer_handle: pidfd_open(outer, PidfdFlags::empty())?,
         first: OnceLock::new(),
@@ -52,14 +56,94 @@ pub(super) async fn spawn(
     });
     let streams = streams(&mut guard.0)?;
     let (exit_sender, exit) = watch::channel(None);
-    let mut running = Running::new(streams, Arc::clone(&control), exit);
-    let ended = followed(&control.outer_handle)?;
-    tokio::spawn(watch(guard, control, ended, exit_sender));
+    let control: Arc<dyn Control> = processes.clone();
+    let mut running = Running::new(streams, control, proc::reference(outer), exit);
+    let ended = followed(&processes.outer_handle)?;
+    tokio::spawn(watch(guard, processes, ended, exit_sender));
     if let Some(stdin) = &mut running.stdin {
         // A sandbox that fails at once closes its input: its complaint and exit say why, not this.
         let _ = stdin.write_all(&header).await;
     }
     Ok(running)
+}
+
+/// What is known about the processes of one sandbox, seen from outside.
+struct Processes {
+    /// The process that Baton started.
+    outer: Pid,
+    outer_handle: OwnedFd,
+    /// The first process of the PID namespace, once it was seen; its death takes all others along.
+    first: OnceLock<OwnedFd>,
+    /// How many generations below `outer` the bridge is.
+    generations: u8,
+    /// What they have used, as far as it was looked at.
+    seen: Mutex<Seen>,
+}
+
+/// What looking at a sandbox's processes has shown.
+#[derive(Default)]
+struct Seen {
+    footprint: Footprint,
+    /// Whether the last look was taken.
+    over: bool,
+}
+
+impl Processes {
+    /// Looks once more at the outer process, which has ended and has to be waited for still: until then
+    /// its number is nobody else's.
+    fn look_last(&self) {
+        self.look();
+        let mut seen = self.seen();
+        seen.footprint.memory = 0;
+        seen.over = true;
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kills what is left of the outer process's group, once that has ended and has to be waited for still.
+    ///
+    /// bubblewrap's first process waits for the one outside before it asks for a parent-death signal or
+    /// leaves the group: where that one was killed in between, it would wait for ever, with the streams open.
+    fn kill_group(&self) {
+        let _ = kill_process_group(self.outer, Signal::KILL);
+    }
+}
+
+impl Control for Processes {
+    fn interrupt(&self) {
+        if let Some(bridge) = proc::descendant(self.outer, self.generations) {
+            let _ = kill_process(bridge, Signal::INT);
+        }
+    }
+
+    /// Kills the outer process and all that is below it.
+    ///
+    /// In a namespace those would follow by themselves, save in the moment before its first process
+    /// has asked for a parent-death signal. Errors mean that a process is gone.
+    fn kill(&self) {
+        // Nobody will reap what is killed, and so tell what it used.
+        self.look();
+        let below = proc::descendants(self.outer);
+        let below: Vec<_> = below.into_iter().filter_map(proc::handle).collect();
+        let _ = pidfd_send_signal(&self.outer_handle, Signal::KILL);
+        for process in below.iter().chain(self.first.get()) {
+            let _ = pidfd_send_signal(process, Signal::KILL);
+        }
+    }
+
+    fn look(&self) -> Footprint {
+        let mut seen = self.seen();
+        if !seen.over {
+            seen.footprint = seen.footprint.then(usage::below(self.outer));
+        }
+        seen.footprint
+    }
+
+    fn last(&self) -> Footprint {
+        self.seen().footprint
+    }
 }
 
 /// One command to start, and where to say how it went.
@@ -108,17 +192,17 @@ fn streams(child: &mut Child) -> io::Result<(Input, Output, Output)> {
 /// Follows one sandbox to its end, reaps it, and says how it ended.
 async fn watch(
     mut guard: Guard,
-    control: Arc<Control>,
+    processes: Arc<Processes>,
     ended: AsyncFd<OwnedFd>,
     exit: watch::Sender<Option<Exit>>,
 ) {
     let status = tokio::select! {
         biased;
-        status = reap(&mut guard, &control, &ended) => status,
-        () = find_first(&control) => reap(&mut guard, &control, &ended).await,
+        status = reap(&mut guard, &processes, &ended) => status,
+        () = find_first(&processes) => reap(&mut guard, &processes, &ended).await,
     };
-    control.kill();
-    if let Some(first) = control.first.get() {
+    processes.kill();
+    if let Some(first) = processes.first.get() {
         wait_gone(first).await;
     }
     let _ = exit.send(Some(status.map_or(Exit::Signal(Signal::KILL.as_raw()), exit_of)));
@@ -126,14 +210,14 @@ async fn watch(
 
 async fn reap(
     guard: &mut Guard,
-    control: &Control,
+    processes: &Processes,
     ended: &AsyncFd<OwnedFd>,
 ) -> io::Result<ExitStatus> {
     loop {
         // A pidfd is readable once its process has ended (pidfd_open(2)).
         let mut ready = ended.readable().await?;
-        control.look_last();
-        control.kill_group();
+        processes.look_last();
+        processes.kill_group();
         if let Some(status) = guard.0.try_wait()? {
             return Ok(status);
         }
@@ -142,13 +226,13 @@ async fn reap(
 }
 
 /// Looks for the namespace's first process until it is there; ends at once without a namespace.
-async fn find_first(control: &Control) {
-    if control.generations == 0 {
+async fn find_first(processes: &Processes) {
+    if processes.generations == 0 {
         return;
     }
     loop {
-        if let Some(first) = proc::descendant(control.outer, 1).and_then(proc::handle) {
-            let _ = control.first.set(first);
+        if let Some(first) = proc::descendant(processes.outer, 1).and_then(proc::handle) {
+            let _ = processes.first.set(first);
             return;
         }
         tokio::time::sleep(Duration::from_millis(2)).await;

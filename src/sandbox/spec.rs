@@ -10,6 +10,8 @@ pub const HOME: &str = "/home/baton";
 /// One command and everything that it gets. What is not named here does not exist inside.
 #[derive(Debug, Clone)]
 pub struct Spec {
+    /// Who it is for, as `agent-12`, for whoever looks at the machine; may be empty.
+    pub name: String,
     /// Program and arguments; the program is looked up in the `PATH` of `env`.
     pub argv: Vec<String>,
     /// The whole environment. Names hold no `=`; neither part holds a NUL byte.
@@ -37,6 +39,7 @@ impl Spec {
     #[must_use]
     pub fn new(argv: Vec<String>) -> Self {
         Self {
+            name: String::new(),
             argv,
             env: Vec::new(),
             workdir: PathBuf::from("/tmp"),
@@ -131,7 +134,8 @@ pub enum Network {
 /// What a command may use up. Absent means as much as Baton itself may.
 ///
 /// These are the kernel's per-process limits (`setrlimit`), which need no privileges. They bound one
-/// process each, except `processes`, which counts the whole sandbox; a total for memory needs cgroups.
+/// process each, except `processes`, which counts the whole sandbox. A container has a cgroup besides, which
+/// bounds `processes` and `memory_bytes` for all that is in it together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceLimits {
     /// Processes and threads in the sandbox. Needs a user namespace: not applied on `Host`, where

@@ -18,7 +18,7 @@ const TICK_MS: u64 = 10;
 /// Looks at what one sandbox uses. Cheap to clone.
 #[derive(Clone)]
 pub struct Meter {
-    pub(super) control: Arc<Control>,
+    pub(super) control: Arc<dyn Control>,
 }
 
 impl Meter {
@@ -31,7 +31,7 @@ impl Meter {
     /// The figures of the last look; those at the end are taken in once the end is told.
     #[must_use]
     pub fn last(&self) -> Footprint {
-        self.control.seen().footprint
+        self.control.last()
     }
 }
 

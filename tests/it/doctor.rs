@@ -16,6 +16,8 @@ use emulators::github::generate_app_key;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
+use crate::support::containers::{IMAGE, Podman};
+
 /// What an App made from the manifest may do.
 const MANIFEST: [(&str, &str); 6] = [
     ("checks", "write"),
@@ -285,6 +287,36 @@ async fn a_claude_of_another_version_or_none_is_told() {
     bench.set("BATON_PROVIDER", "command");
     bench.set_file("[agents]\ncommand = [\"no-such-agent\"]\n");
     assert!(bench.look().await.fails("agent program").contains("command in [agents]"));
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_containers_lack_is_told_and_where_they_are_they_are_looked_into() {
+    let bench = Bench::new().await;
+    let file = bench.file();
+    let with = |socket: &std::path::Path, command: &str| {
+        let file = file.replace("\"node\"", &format!("\"{command}\""));
+        format!(
+            "{file}\n[sandbox]\nkind = \"container\"\nimage = \"{IMAGE}\"\nsocket = {socket:?}\n"
+        )
+    };
+    bench.set_file(&with(std::path::Path::new("/nowhere/docker.sock"), "node"));
+    let remedy = bench.look().await.fails("sandbox");
+    assert!(remedy.contains("systemctl start docker"), "{remedy}");
+
+    let Some(podman) = Podman::start() else { return bench.end().await };
+    bench.set_file(&with(&podman.socket(), "node"));
+    let seen = bench.look().await;
+    for check in ["sandbox", "workspaces", "tools", "agent program"] {
+        seen.holds(check);
+    }
+    assert!(seen.row("sandbox").contains("container holds"), "{seen:?}");
+    assert!(seen.row("workspaces").contains("checked out in full"), "{seen:?}");
+    bench.set_file(&with(&podman.socket(), "no-such-agent"));
+    let seen = bench.look().await;
+    seen.fails("agent program");
+    assert!(seen.row("agent program").contains(&format!("not in {IMAGE}")), "{seen:?}");
+    assert_eq!(podman.containers(), [""; 0], "left behind");
     bench.end().await;
 }
 

@@ -1,6 +1,7 @@
 //! The gateway on a real socket, between agents' requests and a stand-in for the model's API.
 
 mod openai;
+pub mod within;
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;

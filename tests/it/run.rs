@@ -16,7 +16,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::leftovers;
+use crate::support::{
+    containers::{IMAGE, Podman},
+    leftovers,
+};
 
 /// The key that the scripted model takes; agents never see it.
 const KEY: &str = "the-operators-own-key";
@@ -192,7 +195,23 @@ async fn a_request_becomes_a_branch_and_nothing_else_changes() {
 
 #[tokio::test]
 async fn a_request_is_carried_out_by_the_real_claude_program() {
+    carried_out_by_claude(Desk::with(Crew::new()).await).await;
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_by_the_real_claude_program_in_a_container() {
+    let Some(podman) = Podman::start() else { return };
     let desk = Desk::with(Crew::new()).await;
+    let mut file = fs::read_to_string(desk.path("baton.toml")).unwrap();
+    let socket = podman.socket();
+    file += &format!("[sandbox]\nkind = \"container\"\nimage = \"{IMAGE}\"\nsocket = {socket:?}\n");
+    fs::write(desk.path("baton.toml"), file).unwrap();
+    carried_out_by_claude(desk).await;
+    assert_eq!(podman.containers(), [""; 0], "left behind");
+}
+
+/// The model is scripted: it has the program read, edit, test and commit.
+async fn carried_out_by_claude(desk: Desk) {
     let claude = baton::app::installed_claude().expect("npm ci installs the pinned program");
     let mut command = desk.command(&["--provider", "claude", REQUEST]);
     command.env("BATON_CLAUDE", claude);

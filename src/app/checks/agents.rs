@@ -10,11 +10,11 @@ use tokio::{net::TcpStream, process::Command, time::timeout};
 
 use super::Check;
 use crate::{
-    agent::{Toolchains, try_layers},
+    agent::{IMAGE_CLAUDE, Toolchains, try_layers},
     app::{installed_claude, installed_codex, parts},
-    config::{Config, Upstream},
+    config::{Config, SandboxChoice, Upstream},
     provider::ProviderKind,
-    sandbox::{Sandbox, SandboxError},
+    sandbox::{HOME, Sandbox, SandboxError, Spec},
 };
 
 /// How long the program may take to say its version; it starts a whole runtime for that.
@@ -25,10 +25,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Starts one sandbox and looks around in it; where it holds, another one that lays folders over others.
 pub(super) async fn sandbox(config: &Config, data: &Path, tell: &mut (dyn FnMut(Check) + Send)) {
     const NAME: &str = "sandbox";
-    let built = std::env::current_exe()
-        .map_err(anyhow::Error::from)
-        .and_then(|bridge| parts::sandbox(&config.agents, &bridge, data));
-    let sandbox = match built {
+    let sandbox = match built(config, data) {
         Ok(sandbox) => sandbox,
         Err(error) => return tell(Check::fails(NAME, format!("{error:#}"), "see what it says")),
     };
@@ -47,6 +44,10 @@ pub(super) async fn sandbox(config: &Config, data: &Path, tell: &mut (dyn FnMut(
             "no agent is started before this holds: see docs/sandbox.md",
         )),
     }
+}
+
+fn built(config: &Config, data: &Path) -> anyhow::Result<Arc<dyn Sandbox>> {
+    parts::sandbox(&config.agents, &std::env::current_exe()?, data)
 }
 
 /// How workspaces are made: slowly is no mistake.
@@ -79,7 +80,11 @@ pub(super) fn tools(config: &Config) -> Check {
     }
     let shown: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
     let besides = if shown.is_empty() { String::new() } else { format!(", {}", shown.join(", ")) };
-    Check::holds(NAME, format!("sandboxes see /usr{besides}"))
+    let programs = match &config.agents.sandbox {
+        SandboxChoice::Container(containers) => format!("the programs of {}", containers.image),
+        SandboxChoice::Bubblewrap | SandboxChoice::Host => "/usr".to_owned(),
+    };
+    Check::holds(NAME, format!("sandboxes see {programs}{besides}"))
 }
 
 /// Says what set-ups may reach at most; nothing is asked of anybody.
@@ -97,16 +102,25 @@ pub(super) fn egress(config: &Config) -> Check {
 }
 
 /// Looks whether the program that agents are can be started, in the version that was tested.
-pub(super) async fn program(config: &Config) -> Check {
+pub(super) async fn program(config: &Config, data: Option<&Path>) -> Check {
     const NAME: &str = "agent program";
     let agents = &config.agents;
     if agents.provider == ProviderKind::Command.name() {
         let name = agents.command.first().cloned().unwrap_or_default();
-        return match found(&name) {
-            Some(path) => Check::holds(NAME, format!("command: {}", path.display())),
+        let (place, path) = match (&agents.sandbox, data) {
+            (SandboxChoice::Container(containers), Some(data)) => {
+                let find = ["/bin/sh", "-c", "command -v -- \"$1\"", "sh", &name];
+                (format!("in {}", containers.image), said_inside(config, data, &find).await.ok())
+            }
+            (_, _) => {
+                ("on this machine".to_owned(), found(&name).map(|path| path.display().to_string()))
+            }
+        };
+        return match path {
+            Some(path) => Check::holds(NAME, format!("command: {path}")),
             None => Check::fails(
                 NAME,
-                format!("{name} is not on this machine"),
+                format!("{name} is not {place}"),
                 "install it, or name another program with command in [agents]",
             ),
         };
@@ -117,11 +131,24 @@ pub(super) async fn program(config: &Config) -> Check {
     } else {
         (ProviderKind::Claude, "BATON_CLAUDE", agents.claude.clone().or_else(installed_claude))
     };
-    pinned(kind, variable, path).await
+    // An image has a claude of its own, for a machine that has none.
+    let in_image = match (kind, &path, &agents.sandbox, data) {
+        (ProviderKind::Claude, None, SandboxChoice::Container(containers), Some(data)) => {
+            let said = said_inside(config, data, &[IMAGE_CLAUDE, "--version"]).await;
+            Some((containers.image.clone(), said))
+        }
+        _ => None,
+    };
+    pinned(kind, variable, path, in_image).await
 }
 
-/// Looks whether a program is there in the version that was tested.
-async fn pinned(kind: ProviderKind, variable: &str, path: Option<PathBuf>) -> Check {
+/// Looks whether a program is there in the version that was tested, on this machine or in an image.
+async fn pinned(
+    kind: ProviderKind,
+    variable: &str,
+    path: Option<PathBuf>,
+    in_image: Option<(String, anyhow::Result<String>)>,
+) -> Check {
     const NAME: &str = "agent program";
     let (name, wanted) = (kind.name(), kind.pinned_version().unwrap_or_default());
     // What serves all but the tests of Baton leaves codex out.
@@ -133,20 +160,33 @@ async fn pinned(kind: ProviderKind, variable: &str, path: Option<PathBuf>) -> Ch
         "run {npm} in Baton's folder, or set {variable} to the native {name} program of version \
          {wanted}"
     );
-    let Some(path) = path else {
-        return Check::fails(NAME, format!("{name} is not installed"), install);
+    let (place, said) = match (path, in_image) {
+        (Some(path), _) => (path.display().to_string(), said_version(&path).await),
+        (None, Some((image, said))) => (format!("{IMAGE_CLAUDE} in {image}"), said),
+        (None, None) => return Check::fails(NAME, format!("{name} is not installed"), install),
     };
-    match said_version(&path).await {
+    match said {
         Ok(said) if said.split_whitespace().any(|word| word == wanted) => {
-            Check::holds(NAME, format!("{name} {wanted}, {}", path.display()))
+            Check::holds(NAME, format!("{name} {wanted}, {place}"))
         }
         Ok(said) => Check::fails(
             NAME,
-            format!("{} says {said:?}; Baton was tested with {wanted}", path.display()),
+            format!("{place} says {said:?}; Baton was tested with {wanted}"),
             install,
         ),
-        Err(error) => Check::fails(NAME, format!("{}: {error}", path.display()), install),
+        Err(error) => Check::fails(NAME, format!("{place}: {error}"), install),
     }
+}
+
+/// What a command says inside.
+async fn said_inside(config: &Config, data: &Path, argv: &[&str]) -> anyhow::Result<String> {
+    let mut spec = Spec::new(argv.iter().map(ToString::to_string).collect());
+    let variables = [("HOME", HOME), ("PATH", "/usr/local/bin:/usr/bin:/bin")];
+    spec.env = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let running = built(config, data)?.start(spec).await?;
+    let taken = timeout(SAY_VERSION, running.finish(4096)).await?;
+    anyhow::ensure!(taken.exit.is_success(), "{}", String::from_utf8_lossy(&taken.stderr).trim());
+    Ok(String::from_utf8_lossy(&taken.stdout).trim().to_owned())
 }
 
 /// What the program says of itself, with an empty environment and a home of its own.

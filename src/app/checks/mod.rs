@@ -75,7 +75,7 @@ pub async fn run(given: &Given, tell: &mut (dyn FnMut(Check) + Send)) {
     }
     tell(agents::tools(&config));
     tell(agents::egress(&config));
-    tell(agents::program(&config).await);
+    tell(agents::program(&config, data.as_deref()).await);
     for check in agents::model_apis(&config, given.environment.get("HTTPS_PROXY")).await {
         tell(check);
     }

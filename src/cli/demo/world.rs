@@ -207,7 +207,7 @@ impl Recipe {
 
     fn agents(&self, urls: [String; 2], key: &str, program: &Path) -> Agents {
         if let Some(live) = &self.live {
-            return Agents { sandbox: self.sandbox, ..live.agents.clone() };
+            return Agents { sandbox: self.sandbox.clone(), ..live.agents.clone() };
         }
         let price = Price {
             input: Micros::from_dollars(3.0),
@@ -228,7 +228,7 @@ impl Recipe {
             claude: self.claude.clone(),
             codex: self.codex.clone(),
             command: vec!["node".to_owned(), program.display().to_string()],
-            sandbox: self.sandbox,
+            sandbox: self.sandbox.clone(),
             upstream,
             openai,
             prices: MODELS.map(|model| (model.to_owned(), price)).into(),

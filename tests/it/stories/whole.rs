@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use baton::cli::demo::world::REPOSITORY;
+use baton::{
+    cli::demo::world::REPOSITORY,
+    config::{Containers, SandboxChoice},
+};
 use emulators::{
     contract::{Judge, node_modules},
     github::GitHub,
@@ -11,7 +14,10 @@ use emulators::{
 };
 use serde_json::json;
 
-use crate::support::baton::{Story, checks, progress, said};
+use crate::support::{
+    baton::{Story, checks, progress, said},
+    containers::{IMAGE, Podman},
+};
 
 #[tokio::test]
 async fn a_labelled_issue_ends_verified_in_production() {
@@ -64,6 +70,24 @@ fn pinned(path: &str) -> PathBuf {
     let place = program.display();
     assert!(program.is_file(), "the pinned program is not at {place}: npm ci installs it");
     program
+}
+
+#[tokio::test]
+async fn a_labelled_issue_ends_verified_in_production_with_agents_in_containers() {
+    let Some(podman) = Podman::start() else { return };
+    let containers = Containers { socket: podman.socket(), image: IMAGE.to_owned(), cpus: None };
+    let contained = |recipe: &mut baton::cli::demo::world::Recipe| {
+        recipe.sandbox = SandboxChoice::Container(containers);
+    };
+    let story = Story::with(Arc::new(Crew::new()), contained).await;
+    let (issue, pull) = story.to_merge().await;
+    story.until_state("done").await;
+    is_whole(story.github(), issue, pull);
+    let kinds: serde_json::Value =
+        sqlx::query_scalar("SELECT sandboxes FROM nodes").fetch_one(story.pool()).await.unwrap();
+    assert_eq!(kinds, json!(["container"]));
+    story.end().await;
+    assert_eq!(podman.containers(), [""; 0], "left behind");
 }
 
 #[tokio::test]

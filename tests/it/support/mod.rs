@@ -1,6 +1,7 @@
 //! The harness.
 
 pub mod baton;
+pub mod containers;
 pub mod database;
 pub mod leftovers;
 pub mod machine;

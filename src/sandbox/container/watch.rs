@@ -1,0 +1,144 @@
+//! Follows one container to its end, carries out what is ordered meanwhile, and takes it away.
+
+use std::{pin::pin, time::Duration};
+
+use bollard::{
+    Docker,
+    errors::Error,
+    query_parameters::{InspectContainerOptions, KillContainerOptions, RemoveContainerOptions},
+};
+use rustix::process::Signal;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use super::lifeline::Lifeline;
+use crate::{
+    model::Footprint,
+    sandbox::{Exit, running::Control},
+};
+
+/// How long the word of the bridge may come later than the end of its output.
+const WORD: Duration = Duration::from_secs(2);
+/// Between two attempts to take a container away that the daemon is taking away itself.
+const AGAIN: Duration = Duration::from_millis(20);
+/// How many attempts.
+const ATTEMPTS: u32 = 500;
+
+/// What is asked of the watch.
+pub(super) enum Order {
+    Interrupt,
+    Kill,
+}
+
+/// Hands orders to the watch, which can wait for the daemon's answers.
+pub(super) struct Orders(pub mpsc::UnboundedSender<Order>);
+
+impl Control for Orders {
+    fn interrupt(&self) {
+        // The watch has ended, and the container before it.
+        let _ = self.0.send(Order::Interrupt);
+    }
+
+    fn kill(&self) {
+        let _ = self.0.send(Order::Kill);
+    }
+
+    /// The daemon would have to be asked, and its answer takes a second: a container is not looked at.
+    fn look(&self) -> Footprint {
+        self.last()
+    }
+
+    fn last(&self) -> Footprint {
+        Footprint::default()
+    }
+}
+
+/// The watch over one container.
+pub(super) struct Watch {
+    pub docker: Docker,
+    pub id: String,
+    pub orders: mpsc::UnboundedReceiver<Order>,
+    pub exit: watch::Sender<Option<Exit>>,
+}
+
+impl Watch {
+    /// Follows the container; its exit is told when nothing of it is left.
+    pub(super) async fn follow(mut self, lifeline: Lifeline, flowing: JoinHandle<()>) {
+        let exit = self.end(lifeline, flowing).await;
+        // It goes by itself when it ends, but that takes its time.
+        remove(&self.docker, &self.id).await;
+        let _ = self.exit.send(Some(exit));
+    }
+
+    /// Waits until the command has ended and all that it printed was handed on, or until it was killed.
+    async fn end(&mut self, lifeline: Lifeline, mut flowing: JoinHandle<()>) -> Exit {
+        let mut word = pin!(lifeline.ended());
+        let mut told = None;
+        loop {
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => match order {
+                    Some(Order::Interrupt) => self.signal("SIGINT").await,
+                    Some(Order::Kill) | None => {
+                        self.signal("SIGKILL").await;
+                        return KILLED;
+                    }
+                },
+                exit = &mut word, if told.is_none() => told = Some(exit),
+                _ = &mut flowing => match told {
+                    Some(exit) => return exit,
+                    None => return match timeout(WORD, word).await {
+                        Ok(exit) => exit,
+                        Err(_) => self.code_of_the_daemon().await,
+                    },
+                },
+            }
+        }
+    }
+
+    /// How a container ended whose bridge never spoke: it could not be run, most likely.
+    async fn code_of_the_daemon(&self) -> Exit {
+        let options = None::<InspectContainerOptions>;
+        let seen = self.docker.inspect_container(&self.id, options).await;
+        let state = seen.ok().and_then(|seen| seen.state);
+        match state.map(|state| (state.running, state.exit_code)) {
+            Some((Some(false), Some(code))) => Exit::Code(i32::try_from(code).unwrap_or(1)),
+            Some(_) | None => KILLED,
+        }
+    }
+
+    async fn signal(&self, signal: &str) {
+        let options = KillContainerOptions { signal: signal.to_owned() };
+        if let Err(error) = self.docker.kill_container(&self.id, Some(options)).await
+            && !is_gone(&error)
+        {
+            tracing::warn!(container = self.id, signal, %error, "a container was not reached");
+        }
+    }
+}
+
+/// How what was killed ended.
+const KILLED: Exit = Exit::Signal(Signal::KILL.as_raw());
+
+/// Takes a container away with all that runs in it, and waits until it is gone.
+pub(super) async fn remove(docker: &Docker, id: &str) {
+    let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
+    for attempt in 1..=ATTEMPTS {
+        match docker.remove_container(id, Some(options.clone())).await {
+            Ok(()) => return,
+            Err(error) if is_gone(&error) => return,
+            Err(_) if attempt < ATTEMPTS => sleep(AGAIN).await,
+            Err(error) => {
+                tracing::warn!(container = id, %error, "a container could not be taken away");
+            }
+        }
+    }
+}
+
+/// Whether the daemon says that there is no such container, or that it does not run.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
+}

@@ -1,0 +1,197 @@
+//! A Podman of the test's own: its daemon, its storage and its one image, gone with it.
+//!
+//! What a test left behind that was killed, the next one takes away.
+//!
+//! The image is made of this machine's own programs and their libraries, so that nothing is fetched.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// How long the daemon may take to listen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The image's name.
+pub const IMAGE: &str = "baton-test";
+
+/// What the image holds: what cases, git and the sample's tests call.
+const PROGRAMS: &[&str] = &[
+    "bash", "cat", "chmod", "cp", "cut", "date", "dd", "dirname", "env", "find", "git", "grep",
+    "head", "id", "kill", "ln", "ls", "mkdir", "mktemp", "mv", "node", "readlink", "rm", "rmdir",
+    "sed", "seq", "setsid", "sh", "sleep", "sort", "stat", "tail", "tee", "timeout", "touch", "tr",
+    "true", "uname", "unshare", "wc", "xargs",
+];
+
+/// A daemon that serves Docker's API.
+pub struct Podman {
+    daemon: Child,
+    folder: TempDir,
+}
+
+impl Podman {
+    /// Starts one with its image, or says loudly why there is none.
+    pub fn start() -> Option<Self> {
+        match Self::try_start() {
+            Ok(podman) => Some(podman),
+            Err(reason) => {
+                eprintln!(
+                    "SKIPPED: no containers on this machine, so nothing is shown about them: {reason}"
+                );
+                None
+            }
+        }
+    }
+
+    fn try_start() -> Result<Self, String> {
+        clear_the_dead();
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        fs::write(folder.path().join("containers.conf"), settings(folder.path())).unwrap();
+        let socket = folder.path().join("podman.sock");
+        let mut command = podman(folder.path());
+        command.args(["system", "service", "--time", "0", &format!("unix://{}", socket.display())]);
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let daemon = command.stdout(Stdio::null()).stderr(log).spawn();
+        let daemon = daemon.map_err(|error| format!("podman cannot be started: {error}"))?;
+        let mut podman = Self { daemon, folder };
+        podman.until_up()?;
+        podman.import()?;
+        podman.call(&["run", "--rm", "--network", "none", IMAGE, "true"])?;
+        Ok(podman)
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("podman.sock")
+    }
+
+    /// Calls the program beside the daemon, on the same storage.
+    pub fn call(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = podman(self.folder.path()).args(arguments).output();
+        let output = output.map_err(|error| error.to_string())?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        Err(format!("podman {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// The names of all containers, ended ones too.
+    pub fn containers(&self) -> Vec<String> {
+        let listed = self.call(&["ps", "--all", "--format", "{{.Names}}"]).unwrap();
+        listed.lines().map(str::to_owned).collect()
+    }
+
+    fn until_up(&mut self) -> Result<(), String> {
+        let start = Instant::now();
+        while UnixStream::connect(self.socket()).is_err() {
+            if self.daemon.try_wait().unwrap().is_some() || start.elapsed() > PATIENCE {
+                let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+                return Err(format!("podman's daemon is not up: {log}"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn import(&self) -> Result<(), String> {
+        let archive = self.folder.path().join("image.tar");
+        let files = files();
+        let relative = files.iter().map(|path| path.strip_prefix("/").unwrap_or(path));
+        let mut tar = Command::new("tar");
+        // Links are followed: the image has no other layout than the paths by which programs are found.
+        tar.args(["--directory", "/", "--create", "--dereference", "--no-recursion", "--file"]);
+        tar.arg(&archive).args(relative);
+        let output = tar.output().map_err(|error| format!("tar cannot be started: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("tar: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        self.call(&["import", "--quiet", &archive.display().to_string(), IMAGE])?;
+        let _ = fs::remove_file(archive);
+        Ok(())
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+        clear(self.folder.path());
+    }
+}
+
+/// The folders of tests; their process follows.
+const PREFIX: &str = "baton-podman-";
+
+/// Ends what runs in a folder's storage, and lets go of it.
+fn clear(folder: &Path) {
+    for arguments in [&["rm", "--all", "--force", "--time", "0"][..], &["rmi", "--all", "--force"]]
+    {
+        let _ = podman(folder).args(arguments).output();
+    }
+    // The storage is a mount of its own while it is used.
+    let storage = folder.join("root/overlay");
+    let _ = Command::new("umount").arg("--lazy").arg(storage).stderr(Stdio::null()).status();
+}
+
+/// Takes away the folders of tests that are no more.
+fn clear_the_dead() {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            clear(&entry.path());
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn podman(folder: &Path) -> Command {
+    let mut command = Command::new("podman");
+    command.env("CONTAINERS_CONF", folder.join("containers.conf"));
+    for (flag, name) in [("--root", "root"), ("--runroot", "run")] {
+        command.arg(flag).arg(folder.join(name));
+    }
+    command
+}
+
+/// Everything in the folder, and limits that a small machine may set.
+fn settings(folder: &Path) -> String {
+    let folder = folder.display();
+    let runtime = if on_path("runc").is_some() { "runtime = \"runc\"\n" } else { "" };
+    format!(
+        "[containers]\ndefault_ulimits = [\"nofile=4096:4096\", \"nproc=4096:4096\"]\n\
+         [engine]\n{runtime}cgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\n\
+         lock_type = \"file\"\ntmp_dir = \"{folder}/tmp\"\nstatic_dir = \"{folder}/static\"\n\
+         volume_path = \"{folder}/volumes\"\n"
+    )
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let folders = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+    folders.map(|folder| Path::new(folder).join(program)).into_iter().find(|path| path.is_file())
+}
+
+/// The programs, what they are linked with, and folders that have to be there.
+fn files() -> BTreeSet<PathBuf> {
+    let programs: Vec<PathBuf> = PROGRAMS.iter().filter_map(|name| on_path(name)).collect();
+    let mut found: BTreeSet<PathBuf> =
+        ["/bin/bash", "/bin/sh", "/etc", "/tmp", "/home"].map(PathBuf::from).into();
+    let mut ldd = Command::new("ldd");
+    ldd.args(&programs).arg(env!("CARGO_BIN_EXE_baton")).args(baton::app::installed_claude());
+    let output = ldd.output();
+    let listed = output.map(|output| output.stdout).unwrap_or_default();
+    let listed = String::from_utf8_lossy(&listed);
+    let words =
+        listed.lines().filter(|line| line.starts_with('\t')).flat_map(str::split_whitespace);
+    found.extend(words.filter(|word| word.starts_with('/')).map(PathBuf::from));
+    found.extend(programs);
+    found
+}
