@@ -1,4 +1,5 @@
-//! Figures of running agents: how soon a worktree is ready, how fast a provider's lines are read.
+//! Figures of running agents: how soon a worktree is ready, how fast a provider's lines are read, what an idle
+//! one costs.
 //!
 //! `cargo bench --bench agents`. Each figure is the median of several rounds; the worktree is paired with
 //! plain `git worktree add` on the same mirror, in turn.
@@ -7,13 +8,23 @@ use std::{
     fs,
     path::Path,
     process::Command,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use baton::{
-    model::{RepositoryId, Role, SessionId, Sha},
+    agent::{Assignment, Note, Order, Patience, Programs, Rendered, Runtime, Wires},
+    clock::Clock,
+    logs::{LineStore, LogLine, LogSettings, LogWriter, Logs, Redactor, Stored},
+    model::{AgentId, RepositoryId, Role, SessionId, Sha},
     provider::{Launch, by_name},
+    sandbox::{Host, Owner},
     workspace::{Checkout, Identity, Settings, WorkspaceKey, Workspaces},
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
 };
 
 const FILES: usize = 25_000;
@@ -23,6 +34,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     worktrees(folder.path());
     lines();
+    idle(folder.path());
 }
 
 fn git(at: &Path, arguments: &[&str]) -> String {
@@ -115,6 +127,131 @@ fn lines() {
         rates.push(Duration::from_nanos((micros * 1000.0 / read.max(1) as f64) as u64));
     }
     println!("protocol line read: {:?} each (median of {ROUNDS})", median(rates));
+}
+
+/// Agents that were started and say nothing: what each costs Baton itself, not its program.
+const IDLE: i64 = 100;
+
+fn idle(folder: &Path) {
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let source = folder.join("small");
+    fs::create_dir(&source).expect("a fresh folder");
+    git(&source, &["init", "-q", "-b", "main"]);
+    fs::write(source.join("a"), "a\n").expect("a small file");
+    git(&source, &["add", "--all"]);
+    git(&source, &["commit", "-q", "-m", "a"]);
+    let head = Sha::new(git(&source, &["rev-parse", "HEAD"])).expect("git prints a commit");
+    runtime.block_on(async {
+        let workspaces =
+            Workspaces::new(Settings::new(folder.join("idle"), None)).expect("folders");
+        let url = format!("file://{}", source.display());
+        workspaces.refresh(RepositoryId(2), &url, None).await.expect("a mirror");
+        let bridge = env!("CARGO_BIN_EXE_baton").into();
+        let agents = Arc::new(Runtime::new(
+            Arc::new(Host::new(bridge, Owner::default())),
+            workspaces,
+            Programs { command: vec!["sleep".into(), "600".into()], ..Programs::default() },
+            folder.join("gateway.sock"),
+            None,
+            Box::new(|| Clock::system().now()),
+            Box::new(|_| None),
+        ));
+        let store = Arc::new(Nowhere);
+        let redactor = Redactor::new(["a-secret-of-the-usual-length"]);
+        let logs = Logs::start(store, redactor, Clock::system(), LogSettings::default());
+        // The first ones also start threads and fill caches.
+        let _warm = start(&agents, &logs, &head, 0..10).await;
+        let before = own_memory();
+        let started = start(&agents, &logs, &head, 10..10 + IDLE).await;
+        let after = own_memory();
+        let each = after.saturating_sub(before) / IDLE.unsigned_abs();
+        println!("an idle agent: {each} KiB of Baton's own memory (of {IDLE} at once)");
+        drop(started);
+    });
+}
+
+/// An agent's life and its log, as the pipeline holds them. Ended when it is dropped.
+struct Started {
+    _orders: mpsc::Sender<Order>,
+    _log: LogWriter,
+    _playing: JoinSet<()>,
+}
+
+async fn start(
+    agents: &Arc<Runtime>,
+    logs: &Logs,
+    head: &Sha,
+    ids: std::ops::Range<i64>,
+) -> Vec<Started> {
+    let mut all = Vec::new();
+    for id in ids {
+        let (notes, mut heard) = mpsc::channel(1024);
+        let (orders, wanted) = mpsc::channel(16);
+        let (agents, assignment) = (Arc::clone(agents), assignment(id, head));
+        let (up, is_up) = oneshot::channel();
+        let mut playing = JoinSet::new();
+        playing.spawn(async move {
+            let _ = agents.play(&assignment, Wires { notes, orders: wanted }).await;
+        });
+        playing.spawn(async move {
+            let mut up = Some(up);
+            while let Some(note) = heard.recv().await {
+                if let (Note::Started { .. }, Some(up)) = (note, up.take()) {
+                    let _ = up.send(());
+                }
+            }
+        });
+        is_up.await.expect("the agent starts");
+        let log = logs.open(AgentId(id));
+        all.push(Started { _orders: orders, _log: log, _playing: playing });
+    }
+    all
+}
+
+fn assignment(id: i64, head: &Sha) -> Assignment {
+    let hour = Duration::from_secs(3600);
+    Assignment {
+        agent: AgentId(id),
+        role: Role::Reviewer,
+        provider: "command".to_owned(),
+        model: "claude-sonnet-4-5".to_owned(),
+        session: SessionId(uuid::Uuid::from_u128(id.unsigned_abs().into())),
+        resume: None,
+        rendered: Rendered {
+            system: String::new(),
+            prompt: "wait".to_owned(),
+            schema: serde_json::json!({}),
+            tools: Vec::new(),
+            baton: Vec::new(),
+            minutes: 60,
+            silence_minutes: 60,
+            max_turns: 1,
+            hash: String::new(),
+        },
+        repository: RepositoryId(2),
+        base: head.clone(),
+        supplies: None,
+        token: "token".into(),
+        patience: Patience { total: hour, silence: hour, linger: hour },
+        identity: Identity { name: "b".to_owned(), email: "b@localhost".to_owned() },
+        trailers: Vec::new(),
+    }
+}
+
+/// This process's own memory that is backed by no file, in KiB.
+fn own_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux 4.5");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Lines that nobody keeps.
+struct Nowhere;
+
+impl LineStore for Nowhere {
+    fn insert_batch<'a>(&'a self, _: &'a [Arc<LogLine>]) -> Stored<'a> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 fn launch() -> Launch {

@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,6 +14,7 @@ use baton::{
     clock::Clock,
     db::{self, agent_lines::Line},
     embedded::{self, Identity},
+    logs::{DatabaseLines, LogSettings, LogStream, Logs, Redactor},
     model::{AgentId, EventId, Job, Lane, NewJob, TaskId},
     queue::{self, Claim, Outcome, Runner, RunnerSettings, Running, Wakes},
 };
@@ -57,6 +59,7 @@ async fn main() {
     enqueued_singly(&pool, 2_000).await;
     picked_up_when_idle(&pool, 2_000).await;
     lines_stored(&pool, 200).await;
+    lines_from_programs(&pool, 8, 60_000).await;
 
     pool.close().await;
     server.discard().await.unwrap();
@@ -71,7 +74,7 @@ fn job(event: i64, keys: Option<i64>) -> NewJob {
     };
     let key = task.map(|task| format!("task:{task}"));
     let run_at = Clock::system().now();
-    NewJob { job, key, dedup: None, priority: 0, repository: None, run_at }
+    NewJob { job, key, dedup: None, priority: 0, repository: None, shares: Vec::new(), run_at }
 }
 
 async fn enqueue_all(pool: &PgPool, jobs: i64, keys: Option<i64>) {
@@ -229,6 +232,33 @@ async fn lines_stored(pool: &PgPool, batches: i64) {
     writers.join_all().await;
     let stored = 2 * batches * 1_000;
     println!("log lines stored: {:.0} lines/s", per_second(stored, began.elapsed()));
+}
+
+/// The whole way of lines: read by the agents' writers, without secrets, numbered, and stored.
+async fn lines_from_programs(pool: &PgPool, agents: i64, lines: i64) {
+    let text =
+        "a line of ninety characters, as agents print them when they say what they do next, ok";
+    let secrets =
+        ["a-webhook-secret-of-some-length", "sk-ant-a-key-of-the-usual-length-0123456789"];
+    let store = Arc::new(DatabaseLines(pool.clone()));
+    let redactor = Redactor::new(secrets);
+    let logs = Logs::start(store, redactor, Clock::system(), LogSettings::default());
+    let began = Instant::now();
+    let mut writers = JoinSet::new();
+    for agent in 0..agents {
+        let mut writer = logs.open(AgentId(1_000 + agent));
+        writers.spawn(async move {
+            for _ in 0..lines {
+                writer.line(LogStream::Output, text.as_bytes()).await;
+            }
+        });
+    }
+    writers.join_all().await;
+    logs.stop().await;
+    let rate = per_second(agents * lines, began.elapsed());
+    println!(
+        "log lines of {agents} agents, from what they print to the database: {rate:.0} lines/s"
+    );
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]

@@ -8,7 +8,7 @@ use super::{
     limit::end_at,
     orders::Note,
     processes::Processes,
-    prompt,
+    prompt, sampler,
     session::{self, Patience},
 };
 use crate::{
@@ -130,15 +130,16 @@ impl Runtime {
         let judge = |value: &serde_json::Value| {
             prompt::validate(assignment.role, &assignment.rendered.schema, value)
         };
-        let ended = session::play(
+        let notes = wires.notes.clone();
+        let playing = session::play(
             &processes,
             provider.as_mut(),
             wires,
             assignment.patience,
             &judge,
             &*self.quota_back,
-        )
-        .await?;
+        );
+        let ended = sampler::beside(assignment.agent, &self.in_use, notes, playing).await?;
         if let Some(exit) = &fitting.exit {
             let _ = wires.notes.send(Note::Fetched(exit.seen())).await;
         }

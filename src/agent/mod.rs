@@ -15,6 +15,7 @@ mod orders;
 mod processes;
 pub mod prompt;
 mod runtime;
+mod sampler;
 mod session;
 mod supplies;
 mod toolchains;

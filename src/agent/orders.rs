@@ -1,6 +1,6 @@
 //! What passes between a running agent and the rest of Baton: notes out, orders in.
 
-use crate::model::{CancelledBy, Fetch, Stop, TodoItem, TokenUsage, Untrusted};
+use crate::model::{CancelledBy, Fetch, Footprint, Stop, TodoItem, TokenUsage, Untrusted};
 
 /// Which of the two streams a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,12 @@ pub enum Note {
     Fetched(Vec<Fetch>),
     /// Tokens that its program counted.
     Usage(TokenUsage),
+    /// What its processes have used so far.
+    Footprint(Footprint),
+    /// Its program called a tool.
+    Called,
+    /// Its program asks the model API again, which had failed.
+    Retried,
 }
 
 /// Something that a running agent is told.

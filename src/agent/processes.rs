@@ -113,7 +113,9 @@ impl<'a> Processes<'a> {
     async fn start(&self, command: &Command, session: Option<&[u8]>) -> Result<Running, String> {
         self.furnish(command, session).map_err(|error| format!("the agent's session: {error}"))?;
         let spec = self.spec(command)?;
-        self.runtime.sandbox.start(spec).await.map_err(|error| error.to_string())
+        let running = self.runtime.sandbox.start(spec).await.map_err(|error| error.to_string())?;
+        self.runtime.in_use.put(self.assignment.agent, running.meter());
+        Ok(running)
     }
 
     /// Puts the provider's files and the session into its config folder, made anew.

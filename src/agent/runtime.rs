@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{Toolchains, inside::Inside, limit::LimitOf};
+use super::{Toolchains, inside::Inside, limit::LimitOf, sampler::InUse};
 use crate::{
     egress::Exits,
     model::Timestamp,
-    sandbox::{Gateway, Kind, Mount, Owner, Sandbox, own},
+    sandbox::{Gateway, Kind, Mount, Owner, Sandbox, kill_users, own},
     workspace::{WorkspaceKey, Workspaces},
 };
 
@@ -31,6 +31,8 @@ pub struct Runtime {
     pub(super) quota_back: Box<QuotaBack>,
     /// At which limit the gateway stopped an agent.
     pub(super) limit_of: Box<LimitOf>,
+    /// The agents that run now.
+    pub(super) in_use: InUse,
     /// Why nothing may start, with the remedy.
     remedy: RwLock<Option<String>>,
 }
@@ -80,6 +82,7 @@ impl Runtime {
         let remedy = RwLock::new(Some("the sandbox has not been tested yet".to_owned()));
         let tools = programs.tools.clone();
         let exits = Exits::new(workspaces.egress_folder());
+        let in_use = InUse::default();
         Self {
             sandbox,
             workspaces,
@@ -90,6 +93,7 @@ impl Runtime {
             owner,
             quota_back,
             limit_of,
+            in_use,
             remedy,
         }
     }
@@ -157,9 +161,15 @@ impl Runtime {
     /// # Errors
     /// When the trash cannot be read.
     pub fn clear_all(&self, keys: impl IntoIterator<Item = WorkspaceKey>) -> std::io::Result<()> {
-        for key in keys {
-            self.clear(&key);
+        let keys: Vec<WorkspaceKey> = keys.into_iter().collect();
+        let folders: Vec<PathBuf> = keys.iter().map(|key| self.workspaces.path(key)).collect();
+        match kill_users(&folders) {
+            0 => {}
+            killed => {
+                tracing::warn!(killed, "killed what a Baton before this one had left running");
+            }
         }
+        keys.iter().for_each(|key| self.clear(key));
         self.workspaces.empty_trash()
     }
 

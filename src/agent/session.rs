@@ -280,6 +280,7 @@ impl Session<'_> {
         match event {
             AgentEvent::Text(text) => note(wires, Note::Doing(text)).await,
             AgentEvent::ToolUse { name, summary } => {
+                note(wires, Note::Called).await;
                 let doing = Untrusted(format!("{name}: {}", summary.0));
                 note(wires, Note::Doing(doing)).await;
             }
@@ -287,6 +288,7 @@ impl Session<'_> {
             AgentEvent::Usage(usage) => note(wires, Note::Usage(usage)).await,
             AgentEvent::Cost(cost) => self.cost = Some(cost),
             AgentEvent::Retrying { attempt, status } => {
+                note(wires, Note::Retried).await;
                 let answer = status.map_or("no answer".to_owned(), |status| status.to_string());
                 let doing = Untrusted(format!("waits for the model API ({answer}, try {attempt})"));
                 note(wires, Note::Doing(doing)).await;

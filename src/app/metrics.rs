@@ -22,6 +22,11 @@ pub(super) async fn render(parts: &Parts) -> Result<String, DbError> {
     let families = [
         ("tasks", "Tasks that are not over, by state"),
         ("agents", "Agents that have not ended, by state"),
+        ("agents_waiting", "Queued agents, by what they wait for"),
+        (
+            "agents_taken",
+            "What agents take: memory now, time on processors and bytes written in all",
+        ),
         ("jobs", "Jobs that wait, by lane"),
     ];
     let figures = overview::figures(&parts.pool).await?;

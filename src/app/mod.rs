@@ -4,6 +4,7 @@
 //! - `place`   – which database, and opening it
 //! - `parts`   – the parts of a server from its configuration
 //! - `server`  – a running server: listeners, workers, timers
+//! - `capacity` – how many agents the machine has room for
 //! - `programs` – where the programs are that agents are
 //! - `tend`    – what the replicas of one database tell each other now and then
 //! - `admin`   – health, readiness and metrics for the operator
@@ -11,6 +12,7 @@
 //! - `local`   – agents for somebody at the command line, without a server
 
 mod admin;
+mod capacity;
 pub mod checks;
 pub mod local;
 mod metrics;

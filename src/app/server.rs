@@ -1,6 +1,6 @@
 //! A running server.
 
-use std::{fs::File, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fs::File, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use chrono::TimeDelta;
@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{Place, admin, open_database, parts, place, tend};
+use super::{Place, admin, capacity::Capacity, open_database, parts, place, tend};
 use crate::{
     clock::Clock,
     config::Config,
@@ -17,7 +17,8 @@ use crate::{
     gateway::Gateway,
     model::{Lane, Sweep},
     pipeline::{Parts, Pipeline, sweep},
-    queue::{self, Runner, RunnerSettings, Running},
+    queue::{self, Room, Runner, RunnerSettings, Running},
+    sandbox::Gauge,
     webhook::{self, PostgresStore, Writer, WriterTasks},
 };
 
@@ -32,12 +33,15 @@ pub struct Options {
     pub bridge: Option<PathBuf>,
     /// How long a minute of an agent's time limits is.
     pub minute: Duration,
+    /// Where it is read what the machine has left.
+    pub gauge: Gauge,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let minute = Duration::from_secs(60);
-        Self { clock: Clock::default(), without_sweeps: false, bridge: None, minute }
+        let gauge = Gauge::default();
+        Self { clock: Clock::default(), without_sweeps: false, bridge: None, minute, gauge }
     }
 }
 
@@ -99,11 +103,14 @@ impl Server {
         let state = admin::State::new(pipeline.clone());
         tasks.spawn(serve(admin, admin::router(state), stopping.rest.clone()));
         tasks.spawn(tend::replicas(pipeline.clone(), stopping.rest.clone()));
+        let capacity = Arc::new(Capacity::new(options.gauge.clone(), pipeline.clone()));
+        let keeping = (Arc::clone(&capacity), stopping.rest.clone());
+        tasks.spawn(async move { keeping.0.keep(keeping.1).await });
         let runner = AbortOnDropHandle::new(tokio::spawn(run_jobs(
             pool,
             clock,
             pipeline.clone(),
-            config.limits.agents,
+            capacity,
             stopping.work.clone(),
         )));
         if !options.without_sweeps {
@@ -203,13 +210,15 @@ async fn run_jobs(
     pool: PgPool,
     clock: Clock,
     pipeline: Pipeline,
-    agents: u32,
+    capacity: Arc<Capacity>,
     stop: CancellationToken,
 ) {
     let parts = pipeline.parts();
     let mut settings =
         RunnerSettings::new(format!("{}{}", worker_prefix(parts), std::process::id()));
-    settings.lanes.insert(Lane::Agent, usize::try_from(agents).unwrap_or(1));
+    let agents = usize::try_from(parts.settings.limits.agents).unwrap_or(1);
+    settings.lanes.insert(Lane::Agent, agents);
+    settings.room = Room::new(move |running| capacity.has_room(running));
     settings.running = Running {
         total: parts.settings.limits.agents,
         per_repository: parts.settings.limits.repository_agents,

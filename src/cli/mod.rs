@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each a thin shell around `app` and `db`.
 
+mod agents;
 pub mod bridge;
 mod costs;
 mod database;
@@ -47,6 +48,8 @@ enum Subcommands {
     Migrate,
     /// Lists tasks that are not over
     Tasks(tasks::Tasks),
+    /// Lists agents and what each takes: time, processor, memory, disk, tokens, money
+    Agents(agents::Agents),
     /// Prints what a task's agents printed
     Logs(logs::Logs),
     /// Lets nothing new start; what runs goes on
@@ -75,6 +78,7 @@ pub async fn run(arguments: Arguments) -> u8 {
         Subcommands::Doctor => doctor::run(&at).await,
         Subcommands::Migrate => migrate::run(&at).await,
         Subcommands::Tasks(tasks) => tasks.run(&at).await,
+        Subcommands::Agents(agents) => agents.run(&at).await,
         Subcommands::Logs(logs) => logs.run(&at).await,
         Subcommands::Pause(pause) => pause.run(&at).await,
         Subcommands::Resume(resume) => resume.run(&at).await,

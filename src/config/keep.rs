@@ -1,4 +1,4 @@
-//! How much is kept on the disk for later.
+//! How much is kept on the disk for later, and for how long in the database.
 
 use serde::Deserialize;
 
@@ -10,6 +10,7 @@ use crate::model::Keep;
 struct File {
     days: Option<u32>,
     gigabytes: Option<u32>,
+    log_days: Option<u32>,
 }
 
 pub(super) fn read(source: &mut Source) -> Keep {
@@ -18,5 +19,6 @@ pub(super) fn read(source: &mut Source) -> Keep {
     Keep {
         days: file.days.unwrap_or(default.days),
         bytes: file.gigabytes.map_or(default.bytes, |gigabytes| u64::from(gigabytes) << 30),
+        log_days: file.log_days.unwrap_or(default.log_days),
     }
 }

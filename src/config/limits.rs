@@ -20,6 +20,8 @@ struct File {
     resume_after_quota: Option<AfterQuota>,
     agents: Option<u32>,
     agents_per_repository: Option<u32>,
+    agents_per_role: Option<BTreeMap<Role, u32>>,
+    agents_per_provider: Option<BTreeMap<String, u32>>,
     open_pulls_per_repository: Option<u32>,
     egress: Option<Vec<String>>,
 }
@@ -56,6 +58,13 @@ pub(super) fn read(source: &mut Source) -> Limits {
         after_quota: file.resume_after_quota.unwrap_or(default.after_quota),
         agents: agents.unwrap_or(default.agents),
         repository_agents: file.agents_per_repository.unwrap_or(default.repository_agents),
+        role_agents: each(source, "agents_per_role", file.agents_per_role, |role| role.name()),
+        provider_agents: each(
+            source,
+            "agents_per_provider",
+            file.agents_per_provider,
+            String::as_str,
+        ),
         open_pulls: file.open_pulls_per_repository.unwrap_or(default.open_pulls),
         accounts: file.accounts.unwrap_or_default(),
         egress: default.egress,
@@ -64,6 +73,22 @@ pub(super) fn read(source: &mut Source) -> Limits {
         Some(entries) => Limits { egress: egress(source, &entries), ..limits },
         None => limits,
     }
+}
+
+/// How many may run at once, by role or provider; one that nobody uses limits nothing.
+fn each<K: Ord>(
+    source: &mut Source,
+    key: &str,
+    named: Option<BTreeMap<K, u32>>,
+    name: impl Fn(&K) -> &str,
+) -> BTreeMap<K, u32> {
+    let named = named.unwrap_or_default();
+    for (whose, _) in named.iter().filter(|(_, most)| **most == 0) {
+        let name = name(whose);
+        let wrong = format!("none of {name} at once would let none ever start: 1 or more");
+        source.mistake(&format!("{key} in [limits]"), wrong);
+    }
+    named
 }
 
 /// Hosts that a set-up may reach at most: names of presets, hosts, and hosts with their address.
@@ -90,4 +115,21 @@ fn rule(entry: &str) -> Result<EgressRule, String> {
         text.trim().parse().map_err(|_| format!("{text:?} in {entry:?} is no IP address"))
     };
     Ok(EgressRule { host, address: address.map(parse).transpose()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_roles_and_providers_are_read_and_none_at_all_is_a_mistake() {
+        let file = "[limits]\nagents_per_role = { reviewer = 2, coding = 0 }\n\
+                    agents_per_provider = { claude = 3 }";
+        let mut source = Source::new(BTreeMap::new(), Some(file));
+        let limits = read(&mut source);
+        assert_eq!(limits.role_agents[&Role::Reviewer], 2);
+        assert_eq!(limits.provider_agents, BTreeMap::from([("claude".to_owned(), 3)]));
+        let mistakes = source.finish().unwrap_err().to_string();
+        assert!(mistakes.contains("agents_per_role in [limits]: none of coding"), "{mistakes}");
+    }
 }

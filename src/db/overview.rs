@@ -3,8 +3,8 @@
 use serde::Serialize;
 use sqlx::PgExecutor;
 
-use super::DbError;
-use crate::model::{AgentId, TaskId, Timestamp};
+use super::{DbError, decode};
+use crate::model::{AgentId, AgentState, Lack, TaskId, Timestamp};
 
 /// One task in a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -112,7 +112,7 @@ pub async fn list_costs(
 /// One figure with what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
-    /// `tasks`, `agents` or `jobs`.
+    /// `tasks`, `agents`, `agents_waiting`, `agents_taken` or `jobs`.
     pub name: String,
     /// The state or lane.
     pub label: String,
@@ -120,7 +120,8 @@ pub struct Figure {
     pub count: i64,
 }
 
-/// Counts tasks by state, open agents by state and waiting jobs by lane.
+/// Counts tasks by state, open agents by state and by what they wait for, waiting jobs by lane; and what agents
+/// take: memory those that are open, time and disk all that are kept.
 ///
 /// # Errors
 /// When the database is away.
@@ -131,6 +132,16 @@ pub async fn figures(executor: impl PgExecutor<'_>) -> Result<Vec<Figure>, DbErr
            FROM tasks WHERE closed_at IS NULL GROUP BY state
            UNION ALL
            SELECT 'agents', state, count(*) FROM agents WHERE ended_at IS NULL GROUP BY state
+           UNION ALL
+           SELECT 'agents_waiting', waits_for, count(*) FROM agents
+           WHERE waits_for IS NOT NULL GROUP BY waits_for
+           UNION ALL
+           SELECT 'agents_taken', taken.label, taken.amount FROM
+               (SELECT coalesce(sum(memory_bytes) FILTER (WHERE ended_at IS NULL), 0)::bigint AS memory,
+                       coalesce(sum(cpu_ms), 0)::bigint AS cpu,
+                       coalesce(sum(written_bytes), 0)::bigint AS written FROM agents) AS a,
+               LATERAL (VALUES ('memory_bytes', a.memory), ('processor_ms', a.cpu),
+                   ('written_bytes', a.written)) AS taken (label, amount)
            UNION ALL
            SELECT 'jobs', lane, count(*) FROM jobs WHERE lease_token IS NULL GROUP BY lane"#
     );
@@ -152,6 +163,132 @@ pub async fn list_agents(
     );
     let rows = rows.fetch_all(executor).await?;
     Ok(rows.into_iter().map(|row| (AgentId(row.id), row.label)).collect())
+}
+
+/// Whether a task has an agent that has not ended, or goes on by itself.
+///
+/// # Errors
+/// When the database is away.
+pub async fn is_at_work(executor: impl PgExecutor<'_>, task: TaskId) -> Result<bool, DbError> {
+    let open = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM agents WHERE task_id = $1 AND ended_at IS NULL)
+               OR EXISTS (SELECT FROM tasks WHERE id = $1 AND state = 'open') AS "open!""#,
+        task.0,
+    );
+    Ok(open.fetch_one(executor).await?)
+}
+
+/// One agent in a line, with what it took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AgentLine {
+    /// Its id.
+    pub id: i64,
+    /// `owner/name`.
+    pub repository: String,
+    /// The issue or pull request.
+    pub number: i64,
+    /// The stage.
+    pub stage: String,
+    /// Which attempt at it.
+    pub attempt: i32,
+    /// `claude` or `command`.
+    pub provider: String,
+    /// Where it stands; how it ended is told apart.
+    pub state: AgentState,
+    /// What a queued one waits for.
+    pub waits_for: Option<Lack>,
+    /// Milliseconds since it started, or until its end.
+    pub wall_ms: i64,
+    /// Milliseconds on a processor.
+    pub cpu_ms: i64,
+    /// Bytes of memory now.
+    pub memory_bytes: i64,
+    /// Bytes of memory at its most.
+    pub memory_peak_bytes: i64,
+    /// Bytes written to disks.
+    pub written_bytes: i64,
+    /// Tokens of all kinds.
+    pub tokens: i64,
+    /// Spent, in micro-USD; what is not settled yet counts as reserved.
+    pub cost_micros: i64,
+    /// Tools called, Baton's own among them.
+    pub calls: i64,
+    /// Requests to the model that failed and were repeated.
+    pub retries: i32,
+}
+
+/// Lists agents, newest first; with `ended` also those that have ended.
+///
+/// # Errors
+/// When the database is away or a row cannot be read.
+pub async fn list_agent_lines(
+    executor: impl PgExecutor<'_>,
+    ended: bool,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<AgentLine>, DbError> {
+    let rows = sqlx::query!(
+        r#"SELECT a.id, r.owner || '/' || r.name AS "repository!", t.number, s.key AS stage, a.attempt,
+               a.provider, a.state_data, a.waits_for,
+               coalesce((extract(epoch FROM coalesce(a.ended_at, $2) - a.started_at) * 1000)::bigint, 0)
+                   AS "wall_ms!",
+               a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes,
+               coalesce(u.tokens, 0) AS "tokens!", coalesce(u.cost, 0) AS "cost!",
+               greatest(a.program_calls, a.tool_calls)::bigint AS "calls!", a.model_retries
+           FROM agents a
+           JOIN stages s ON s.id = a.stage_id
+           JOIN tasks t ON t.id = a.task_id
+           JOIN repositories r ON r.id = t.repository_id
+           LEFT JOIN LATERAL (
+               SELECT sum(tokens_input + tokens_output + tokens_cache_read + tokens_cache_write)::bigint
+                          AS tokens,
+                      sum(coalesce(cost_micros, reserved_micros))::bigint AS cost
+               FROM usage WHERE agent_id = a.id) u ON true
+           WHERE $1 OR a.ended_at IS NULL
+           ORDER BY a.id DESC LIMIT $3"#,
+        ended,
+        now,
+        limit,
+    );
+    let rows = rows.fetch_all(executor).await?.into_iter();
+    let lines = rows.map(|row| {
+        Ok(AgentLine {
+            id: row.id,
+            repository: row.repository,
+            number: row.number,
+            stage: row.stage,
+            attempt: row.attempt,
+            provider: row.provider,
+            state: decode::read("agent state", row.state_data)?,
+            waits_for: row
+                .waits_for
+                .map(|it| decode::read_name("what is lacking", it))
+                .transpose()?,
+            wall_ms: row.wall_ms,
+            cpu_ms: row.cpu_ms,
+            memory_bytes: row.memory_bytes,
+            memory_peak_bytes: row.memory_peak_bytes,
+            written_bytes: row.written_bytes,
+            tokens: row.tokens,
+            cost_micros: row.cost,
+            calls: row.calls,
+            retries: row.model_retries,
+        })
+    });
+    lines.collect()
+}
+
+/// Counts queued agents by what they wait for.
+///
+/// # Errors
+/// When the database is away.
+pub async fn count_waiting(executor: impl PgExecutor<'_>) -> Result<Vec<(Lack, i64)>, DbError> {
+    let rows = sqlx::query!(
+        r#"SELECT waits_for AS "waits_for!", count(*) AS "count!" FROM agents
+           WHERE waits_for IS NOT NULL GROUP BY 1 ORDER BY 1"#
+    );
+    let rows = rows.fetch_all(executor).await?.into_iter();
+    rows.map(|row| Ok((decode::read_name("what is lacking", row.waits_for)?, row.count))).collect()
 }
 
 /// Lists open tasks, for stopping them all.

@@ -195,6 +195,18 @@ pub struct NewJob {
     pub priority: i16,
     /// For the limits per repository.
     pub repository: Option<super::RepositoryId>,
+    /// What it has a share in; counts in the agent lane only.
+    pub shares: Vec<Share>,
     /// Not before.
     pub run_at: Timestamp,
+}
+
+/// A share in something of which only so many jobs may run at once: a role, a provider, what a repository
+/// allows itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Of what: `role:coding`, `provider:claude`, `repo:7`. Up to the colon it says what is short.
+    pub name: String,
+    /// How many.
+    pub most: u32,
 }

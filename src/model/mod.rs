@@ -9,6 +9,7 @@ mod approval;
 mod command;
 mod egress;
 mod event;
+mod footprint;
 mod ids;
 mod job;
 mod letter;
@@ -20,6 +21,8 @@ pub mod preset;
 mod question;
 mod report;
 mod role;
+mod room;
+mod run;
 #[cfg(test)]
 pub mod sample;
 mod server;
@@ -34,8 +37,9 @@ pub use approval::{Approval, Approved, Difference};
 pub use command::{Command, Form};
 pub use egress::{Blocked, EgressRule, Fetch, Fetched, Fetcher, HostRule, SET_UP};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
+pub use footprint::{Footprint, size};
 pub use ids::*;
-pub use job::{Job, Lane, NewJob, Sweep};
+pub use job::{Job, Lane, NewJob, Share, Sweep};
 pub use letter::{Addressee, Letter, LetterKind};
 pub use limited::{BudgetScope, Limited, Shortage};
 pub use money::{BUDGET_SPENT, Micros};
@@ -54,11 +58,12 @@ pub use report::{
     ReportKind, ReviewComment,
 };
 pub use role::Role;
+pub use room::{Lack, Machine, Need};
+pub use run::{CommandResult, CommandRun, RunKind, RunState};
 pub use server::Server;
 pub use situation::{
-    Agent, CommandResult, CommandRun, Deployment, Facts, Finding, FindingState, InputComment,
-    IssueFacts, Plan, PullFacts, Repository, RunKind, RunState, Situation, Stage, Task, TaskInput,
-    TaskOrigin,
+    Agent, Deployment, Facts, Finding, FindingState, InputComment, IssueFacts, Plan, PullFacts,
+    Repository, Situation, Stage, Task, TaskInput, TaskOrigin,
 };
 pub use state::{
     AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,

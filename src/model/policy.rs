@@ -67,6 +67,9 @@ pub struct Policy {
     pub budget: Micros,
     /// How often a change may go back to the coder.
     pub max_rounds: u32,
+    /// How many of its agents run at once at most; none leaves it to the server.
+    #[serde(default)]
+    pub agents: Option<u32>,
     /// Bots that may start work, by numeric id.
     pub bots: Vec<ActorId>,
     /// Whether a task that ran out of quota goes on by itself once there is more.
@@ -196,6 +199,12 @@ pub struct Limits {
     pub agents: u32,
     /// Agents at once in one repository.
     pub repository_agents: u32,
+    /// Agents at once of a role; of others as many as fit.
+    #[serde(default)]
+    pub role_agents: BTreeMap<Role, u32>,
+    /// Agents at once of a provider, by its name; of others as many as fit.
+    #[serde(default)]
+    pub provider_agents: BTreeMap<String, u32>,
     /// Open pull requests in one repository.
     pub open_pulls: u32,
     /// Accounts served, by login; empty means the App owner's only.
@@ -220,12 +229,14 @@ pub struct Keep {
     pub days: u32,
     /// What was not used for longest goes while all together weighs more than this, in bytes.
     pub bytes: u64,
+    /// For so many days what agents print, what GitHub sent and how jobs ended are kept in the database.
+    pub log_days: u32,
 }
 
 impl Default for Keep {
-    /// Two weeks and 20 GiB.
+    /// Two weeks and 20 GiB; logs for two weeks.
     fn default() -> Self {
-        Self { days: 14, bytes: 20 << 30 }
+        Self { days: 14, bytes: 20 << 30, log_days: 14 }
     }
 }
 
@@ -244,6 +255,7 @@ impl Default for Policy {
             roles: BTreeMap::new(),
             budget: Micros(5_000_000),
             max_rounds: 3,
+            agents: None,
             bots: Vec::new(),
             after_quota: AfterQuota::Auto,
         }
@@ -260,8 +272,10 @@ impl Default for Limits {
             requests: 500,
             models: BTreeMap::new(),
             after_quota: AfterQuota::Auto,
-            agents: 2,
-            repository_agents: 2,
+            agents: 16,
+            repository_agents: 4,
+            role_agents: BTreeMap::new(),
+            provider_agents: BTreeMap::new(),
             open_pulls: 5,
             accounts: Vec::new(),
             egress: Self::usual_egress(),

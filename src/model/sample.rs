@@ -63,6 +63,8 @@ pub fn agent(id: i64, stage: StageKey, attempt: u32) -> Agent {
         outcome: None,
         head: None,
         cost: Micros::ZERO,
+        footprint: Footprint::default(),
+        waits_for: None,
         todo: vec![],
         last_line: None,
         wanted: None,

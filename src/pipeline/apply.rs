@@ -13,10 +13,10 @@ use crate::{
     },
     model::{
         Act, AgentId, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, Policy, ReportId,
-        ReportKind, Sha, Situation, Stage, StageId, StageKey, StageState, Stop, Task, TaskId,
-        TaskState, Timestamp, usual_model,
+        ReportKind, Role, Sha, Share, Situation, Stage, StageId, StageKey, StageState, Stop, Task,
+        TaskId, TaskState, Timestamp, usual_model,
     },
-    workflow::{Effect, NewTask},
+    workflow::{Effect, NewTask, restart_pause},
 };
 
 /// Effects being applied.
@@ -284,10 +284,29 @@ impl<'a> Apply<'a> {
             salt: self.parts.settings.salt,
             now: self.now,
         };
+        let shares = self.shares(key.role(), provider);
         let agent = agents::insert(&mut *tx, new).await?;
         self.stage(tx, key, StageState::Running(agent), Some(base)).await?;
         self.job(Job::RunAgent { agent }, Some(format!("stage:{stage}")), None);
+        if let Some(job) = self.jobs.last_mut() {
+            job.shares = shares;
+            job.run_at = self.now + restart_pause(&self.situation.agents, key);
+        }
         Ok(())
+    }
+
+    /// What an agent has a share in, by the server's limits and the repository's own.
+    fn shares(&self, role: Role, provider: &str) -> Vec<Share> {
+        let limits = &self.situation.server.limits;
+        let of_role = limits.role_agents.get(&role);
+        let of_role =
+            of_role.map(|most| Share { name: format!("role:{}", role.name()), most: *most });
+        let of_provider = limits.provider_agents.get(provider);
+        let of_provider =
+            of_provider.map(|most| Share { name: format!("provider:{provider}"), most: *most });
+        let own = self.situation.policy.agents;
+        let own = own.map(|most| Share { name: format!("repo:{}", self.event.repository), most });
+        [of_role, of_provider, own].into_iter().flatten().collect()
     }
 
     async fn stop(
@@ -351,6 +370,14 @@ impl<'a> Apply<'a> {
 
     fn job(&mut self, job: Job, key: Option<String>, dedup: Option<String>) {
         let repository = Some(self.event.repository);
-        self.jobs.push(NewJob { job, key, dedup, priority: 0, repository, run_at: self.now });
+        self.jobs.push(NewJob {
+            job,
+            key,
+            dedup,
+            priority: 0,
+            repository,
+            shares: Vec::new(),
+            run_at: self.now,
+        });
     }
 }

@@ -15,8 +15,8 @@ use crate::{
     },
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        AgentId, CancelledBy, Fetch, Fetcher, LetterKind, Stop, TaskId, Timestamp, TodoItem,
-        Untrusted,
+        AgentId, CancelledBy, Fetch, Fetcher, Footprint, LetterKind, Stop, TaskId, Timestamp,
+        TodoItem, Untrusted,
     },
 };
 
@@ -93,6 +93,11 @@ impl Desk<'_> {
             let todo = progress.todo.take();
             agents::set_progress(pool, self.agent, todo.as_deref(), line, now).await?;
         }
+        if let Some(used) = progress.used.take() {
+            let Used { footprint, calls, retries } = used;
+            agents::set_footprint(pool, self.agent, footprint, calls, retries).await?;
+            progress.footprint = footprint;
+        }
         agents::heartbeat(pool, self.agent, now).await?;
         if let Some((stop, by)) = agents::wanted(pool, self.agent).await? {
             self.order(Order::Stop { stop, by }).await;
@@ -156,9 +161,28 @@ struct Progress {
     todo: Option<Vec<TodoItem>>,
     doing: Option<Untrusted>,
     changed: bool,
+    /// What it used when it was last looked at.
+    footprint: Footprint,
+    /// What is not written yet of what it uses.
+    used: Option<Used>,
+}
+
+/// What an agent has used, until it is written.
+#[derive(Default)]
+struct Used {
+    footprint: Footprint,
+    /// Tools called since it was last written.
+    calls: u32,
+    /// Requests to the model repeated since then.
+    retries: u32,
 }
 
 impl Progress {
+    fn used(&mut self) -> &mut Used {
+        let footprint = self.footprint;
+        self.used.get_or_insert_with(|| Used { footprint, ..Used::default() })
+    }
+
     async fn take(&mut self, log: &mut LogWriter, redactor: &Redactor, note: Note) {
         match note {
             Note::Line { stream, text } => {
@@ -171,6 +195,9 @@ impl Progress {
                 (self.doing, self.changed) = (Some(Untrusted(redactor.redact(&first))), true);
             }
             Note::Todo(todo) => (self.todo, self.changed) = (Some(todo), true),
+            Note::Footprint(footprint) => self.used().footprint = footprint,
+            Note::Called => self.used().calls += 1,
+            Note::Retried => self.used().retries += 1,
             Note::Started { .. } | Note::Usage(_) | Note::Fetched(_) => {}
         }
     }

@@ -12,6 +12,7 @@
 //! - `publish`  – a change is checked, pushed and gets its pull request
 //! - `say`      – desired state; `perform` – acts
 //! - `last_word` – what becomes visible of a job that is given up
+//! - `waiting`  – what agents that are due wait for
 //! - `sweep`    – reconcilers
 
 mod apply;
@@ -34,6 +35,7 @@ mod setup;
 mod situation;
 mod spine;
 pub mod sweep;
+pub mod waiting;
 mod writing;
 
 pub use error::Failure;

@@ -104,6 +104,7 @@ pub(super) async fn save(
                 dedup: None,
                 priority: 0,
                 repository: Some(event.repository),
+                shares: Vec::new(),
                 run_at: now,
             });
         }

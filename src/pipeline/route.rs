@@ -75,6 +75,7 @@ pub(super) fn decide(event: &Event, task: Option<TaskId>, now: Timestamp) -> New
         dedup: None,
         priority,
         repository: Some(event.repository),
+        shares: Vec::new(),
         run_at: now,
     }
 }

@@ -243,6 +243,7 @@ impl SetUp<'_> {
             dedup: Some(format!("say:{report}")),
             priority: 0,
             repository: Some(self.situation.repository.id),
+            shares: Vec::new(),
             run_at: now,
         };
         let wake = queue::enqueue(&mut tx, &[say]).await?;

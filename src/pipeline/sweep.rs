@@ -30,8 +30,6 @@ const LAST_ANSWER: TimeDelta = TimeDelta::minutes(10);
 const BATCH: i64 = 200;
 /// How long deliveries are kept.
 const KEEP_DELIVERIES: TimeDelta = TimeDelta::days(30);
-/// How long bodies, lines and the history of jobs are kept.
-const KEEP_DETAILS: TimeDelta = TimeDelta::days(14);
 
 /// How long what a set-up brought is kept after its last use.
 const KEEP_LAYERS: TimeDelta = TimeDelta::days(14);
@@ -252,8 +250,9 @@ async fn unused_workspaces(parts: &Parts) -> Result<(), Failure> {
 async fn retention(parts: &Parts) -> Result<Wake, Failure> {
     let now = parts.clock.now();
     partitions::ensure(&parts.pool, now).await?;
+    let details = TimeDelta::days(parts.settings.keep.log_days.into());
     for table in Partitioned::ALL {
-        partitions::drop_before(&parts.pool, table, now - KEEP_DETAILS).await?;
+        partitions::drop_before(&parts.pool, table, now - details).await?;
     }
     collect(parts).await?;
     let layers = parts.runtime.workspaces.collect_layers(now - KEEP_LAYERS, MOST_LAYERS);
@@ -284,7 +283,7 @@ async fn collect(parts: &Parts) -> Result<(), Failure> {
 }
 
 fn job(job: Job, dedup: Option<String>, run_at: Timestamp) -> NewJob {
-    NewJob { job, key: None, dedup, priority: 0, repository: None, run_at }
+    NewJob { job, key: None, dedup, priority: 0, repository: None, shares: Vec::new(), run_at }
 }
 
 /// The jobs that run every reconciler once, as soon as there is a worker.

@@ -137,12 +137,15 @@ async fn claim_one(
     connection: &mut PgConnection,
     claim: &Claim<'_>,
 ) -> Result<Option<Row>, QueueError> {
+    // Of jobs of one priority the repository is next that runs fewest, and of those the one whose turn was
+    // longest ago: one that enqueues much waits for itself.
     let row = sqlx::query_as!(
         Row,
         r#"WITH running AS MATERIALIZED (
-               SELECT repository_id FROM jobs WHERE lane = $1 AND lease_token IS NOT NULL
+               SELECT repository_id, share_names FROM jobs
+               WHERE lane = $1 AND lease_token IS NOT NULL
            ), due AS (
-               SELECT j.id, j.key FROM jobs j
+               SELECT j.id, j.key, j.repository_id FROM jobs j
                WHERE j.lane = $1 AND j.lease_token IS NULL AND j.run_at <= $2
                    AND NOT EXISTS (SELECT FROM queue_settings
                        WHERE paused AND scope IN ('', 'lane:' || $1))
@@ -160,11 +163,22 @@ async fn claim_one(
                        AND j.id = (SELECT e.id FROM jobs e WHERE e.key = j.key
                                AND (e.lease_token IS NOT NULL OR e.attempts > 0 OR e.run_at <= $2)
                            ORDER BY e.id LIMIT 1))
-               ORDER BY j.priority, j.run_at, j.id LIMIT 1
+                   AND NOT EXISTS (SELECT FROM unnest(j.share_names, j.share_limits) AS share (name, most)
+                       WHERE (SELECT count(*) FROM running r WHERE share.name = ANY (r.share_names))
+                           >= share.most)
+               ORDER BY j.priority,
+                   (SELECT count(*) FROM running r WHERE r.repository_id = j.repository_id),
+                   (SELECT turn.at FROM queue_turns turn WHERE turn.repository_id = j.repository_id)
+                       NULLS FIRST,
+                   j.run_at, j.id LIMIT 1
                FOR UPDATE OF j SKIP LOCKED
            ), held AS (
                INSERT INTO job_keys (key, job_id) SELECT key, id FROM due WHERE key IS NOT NULL
                ON CONFLICT (key) DO NOTHING RETURNING job_id
+           ), turn AS (
+               INSERT INTO queue_turns (repository_id, at)
+               SELECT repository_id, $2 FROM due WHERE repository_id IS NOT NULL
+               ON CONFLICT (repository_id) DO UPDATE SET at = excluded.at
            )
            UPDATE jobs SET lease_token = gen_random_uuid(), lease_until = $3,
                attempts = attempts + 1, worker = $4

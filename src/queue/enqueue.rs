@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::PgConnection;
 
 use super::{QueueError, Wake};
-use crate::model::{Job, NewJob};
+use crate::model::{Job, NewJob, Share};
 
 /// Adds jobs; release the wake once the transaction is committed.
 ///
@@ -39,15 +39,20 @@ async fn insert(connection: &mut PgConnection, jobs: &[&NewJob]) -> Result<(), Q
     let times: Vec<_> = jobs.iter().map(|job| job.run_at).collect();
     let attempts: Vec<_> =
         jobs.iter().map(|job| i16::try_from(job.job.max_attempts()).unwrap_or(i16::MAX)).collect();
+    let names: Vec<_> = jobs.iter().map(|job| joined(job, |share| share.name.clone())).collect();
+    let limits: Vec<_> =
+        jobs.iter().map(|job| joined(job, |share| share.most.to_string())).collect();
     // On conflict the waiting row is locked even where nothing changes: it cannot be claimed before
     // this transaction commits, so whoever runs it sees what this transaction wrote.
     sqlx::query!(
         "INSERT INTO jobs (kind, payload, lane, priority, key, dedup, repository_id, run_at,
-             max_attempts)
-         SELECT kind, payload, lane, priority, key, dedup, repository_id, run_at, max_attempts
+             max_attempts, share_names, share_limits)
+         SELECT kind, payload, lane, priority, key, dedup, repository_id, run_at, max_attempts,
+             string_to_array(names, ' '), string_to_array(limits, ' ')::integer[]
          FROM unnest($1::text[], $2::jsonb[], $3::text[], $4::smallint[], $5::text[], $6::text[],
-             $7::bigint[], $8::timestamptz[], $9::smallint[]) WITH ORDINALITY AS new (kind, payload,
-             lane, priority, key, dedup, repository_id, run_at, max_attempts, place)
+             $7::bigint[], $8::timestamptz[], $9::smallint[], $10::text[], $11::text[])
+             WITH ORDINALITY AS new (kind, payload, lane, priority, key, dedup, repository_id, run_at,
+             max_attempts, names, limits, place)
          ORDER BY place
          ON CONFLICT (dedup) WHERE lease_token IS NULL AND dedup IS NOT NULL DO UPDATE
          SET run_at = least(jobs.run_at, excluded.run_at),
@@ -63,10 +68,17 @@ async fn insert(connection: &mut PgConnection, jobs: &[&NewJob]) -> Result<(), Q
         &repositories as &[Option<i64>],
         &times,
         &attempts,
+        &names,
+        &limits,
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// One word a share, with spaces between: an array of arrays of different lengths cannot be handed over.
+fn joined(job: &NewJob, word: impl Fn(&Share) -> String) -> String {
+    job.shares.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn payload(job: &Job) -> serde_json::Value {

@@ -77,6 +77,14 @@ pub async fn enqueue_failed_again(
     .execute(&mut *connection)
     .await?;
     let (dedup, repository) = (None, None);
-    let job = NewJob { job, key: row.key, dedup, priority: 0, repository, run_at: now };
+    let job = NewJob {
+        job,
+        key: row.key,
+        dedup,
+        priority: 0,
+        repository,
+        shares: Vec::new(),
+        run_at: now,
+    };
     Ok(Some(enqueue(connection, &[job]).await?))
 }

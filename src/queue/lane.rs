@@ -171,6 +171,10 @@ impl LaneWorker {
     /// claims in batches.
     fn room(&self) -> usize {
         let free = self.capacity - self.running.len();
+        if self.lane == Lane::Agent {
+            let fits = free > 0 && self.crew.settings.room.beside(self.running.len());
+            return usize::from(fits);
+        }
         if free >= (self.capacity / 4).max(1) { free.min(BATCH) } else { 0 }
     }
 

@@ -19,6 +19,7 @@ mod lease;
 mod listen;
 mod runner;
 mod settings;
+mod waiting;
 mod wake;
 
 pub use claim::{Claim, Claimed, Running, claim};
@@ -27,9 +28,10 @@ pub use error::QueueError;
 pub use failed::{FailedJob, enqueue_failed_again, list_failed};
 pub use finish::{Retried, backoff, fail, finish, finish_batch, retry};
 pub use lease::{LostJob, heartbeat, rescue, rescue_from, take_lost};
-pub use runner::{Outcome, Runner, RunnerSettings};
+pub use runner::{Outcome, Room, Runner, RunnerSettings};
 pub use settings::{
     Scope, ScopeSettings, list_settings, pause, paused, resume, set_max_running,
     set_stop_on_failure,
 };
+pub use waiting::{WaitingJob, list_waiting};
 pub use wake::{Wake, Wakes};

@@ -1,6 +1,6 @@
 //! The runner: claims jobs of all lanes and hands them to a function until it is told to stop.
 
-use std::{collections::BTreeMap, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{collections::BTreeMap, fmt, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use chrono::TimeDelta;
 use sqlx::PgPool;
@@ -55,6 +55,36 @@ pub struct RunnerSettings {
     pub grace: Duration,
     /// How often lanes are looked at although nobody woke them.
     pub poll: Duration,
+    /// Whether the machine has room for one more job of the agent lane.
+    pub room: Room,
+}
+
+/// Says whether one more job of the agent lane may be started here, beside so many that run.
+#[derive(Clone)]
+pub struct Room(Arc<dyn Fn(usize) -> bool + Send + Sync>);
+
+impl Room {
+    /// Asks this before each claim; the answer is taken as it is of that moment.
+    pub fn new(has_room: impl Fn(usize) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(has_room))
+    }
+
+    pub(super) fn beside(&self, running: usize) -> bool {
+        (self.0)(running)
+    }
+}
+
+impl Default for Room {
+    /// As much as the lanes allow.
+    fn default() -> Self {
+        Self::new(|_| true)
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Room")
+    }
 }
 
 impl RunnerSettings {
@@ -77,6 +107,7 @@ impl RunnerSettings {
             give_up: TimeDelta::seconds(45),
             grace: Duration::from_secs(5),
             poll: Duration::from_secs(1),
+            room: Room::default(),
         }
     }
 

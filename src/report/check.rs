@@ -8,10 +8,11 @@ use crate::model::{
 
 use super::ended::{Ending, ending, failed};
 use super::evidence::{folded, output};
-use super::figures::worked;
+use super::figures::{taken, worked};
 use super::findings::{annotation, of_round};
 use super::fit::{CHECK, fit};
 use super::quote::{clip, code, fence};
+use super::steps::queued;
 use super::verdict::{Judgement, judge};
 
 /// Longest title: GitHub names no limit and shows about one line.
@@ -96,7 +97,9 @@ enum Standing {
 fn standing(situation: &Situation, task: &Task, key: StageKey, seen: &Seen<'_>) -> Standing {
     let ending = seen.agent.map(|agent| &agent.state);
     match ending {
-        Some(AgentState::Queued) => return Standing::Queued("waits for a free agent".to_owned()),
+        Some(AgentState::Queued) => {
+            return Standing::Queued(seen.agent.map(queued).unwrap_or_default());
+        }
         Some(AgentState::Preparing | AgentState::Running | AgentState::Finishing) => {
             return Standing::Working("at work".to_owned());
         }
@@ -171,6 +174,7 @@ fn footer(head: &Sha, agent: Option<&Agent>) -> String {
         said.push(format!("{} {}", code(&agent.provider), code(&agent.model)));
         said.extend(worked(agent));
         said.push(agent.cost.to_string());
+        said.extend(taken(agent.footprint));
     }
     format!("<sub>{}</sub>", said.join(" · "))
 }

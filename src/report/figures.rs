@@ -2,7 +2,7 @@
 
 use chrono::Datelike;
 
-use crate::model::{Agent, Micros, Situation, StageKey, Timestamp};
+use crate::model::{Agent, Footprint, Micros, Situation, StageKey, Timestamp, size};
 
 /// `14:02 UTC`, with the day in front when it is another one than the day of `now`.
 #[must_use]
@@ -57,6 +57,21 @@ pub fn split(situation: &Situation) -> String {
     costs.retain(|(amount, _)| amount.0 > 0);
     costs.sort_by_key(|(amount, _)| std::cmp::Reverse(*amount));
     costs.iter().map(|(amount, name)| format!("{name} {amount}")).collect::<Vec<_>>().join(" · ")
+}
+
+/// `41 s of processor time, 310 MiB of memory`; none where nothing was measured.
+#[must_use]
+pub fn taken(footprint: Footprint) -> Option<String> {
+    let time = duration(i64::try_from(footprint.cpu_ms / 1000).unwrap_or(i64::MAX));
+    let memory = size(footprint.memory_peak);
+    footprint.is_known().then(|| format!("{time} of processor time, {memory} of memory"))
+}
+
+/// What all agents of a task took: their time in all, and the most that one of them held.
+#[must_use]
+pub fn taken_in_all(situation: &Situation) -> Option<String> {
+    let all = situation.agents.iter().map(|agent| agent.footprint);
+    taken(all.fold(Footprint::default(), Footprint::and))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::model::{
 use super::asking_push;
 use super::commands::{in_a_line, typed};
 use super::evidence::folded;
-use super::figures::{count, spent, split};
+use super::figures::{count, spent, split, taken_in_all};
 use super::fit::{COMMENT, fit};
 use super::kept::kept;
 use super::marker::Marker;
@@ -323,7 +323,8 @@ fn footer(situation: &Situation, task: &Task) -> String {
         TaskState::Parked(_) | TaskState::Done | TaskState::Cancelled { .. } => {
             let split = split(situation);
             let split = if split.is_empty() { split } else { format!(" ({split})") };
-            format!("{money}{split}{commands}")
+            let taken = taken_in_all(situation).map(|taken| format!(" · {taken}"));
+            format!("{money}{split}{}{commands}", taken.unwrap_or_default())
         }
         TaskState::Waiting(WaitFor::PushApproval(_)) => money,
         TaskState::Open | TaskState::Waiting(WaitFor::Answer(_) | WaitFor::Merge(_)) => {

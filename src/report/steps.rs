@@ -1,7 +1,7 @@
 //! The way of a task as a list: `✓` behind it, `➜` where it stands, `○` ahead.
 
 use crate::model::{
-    Agent, AgentState, FindingState, Outcome, RunKind, Severity, Situation, Stage, StageKey,
+    Agent, AgentState, FindingState, Lack, Outcome, RunKind, Severity, Situation, Stage, StageKey,
     StageState, TaskOrigin, TaskState, TodoState, Until, WaitFor,
 };
 
@@ -150,12 +150,17 @@ fn at_work(situation: &Situation, stage: &Stage, agent: Option<&Agent>) -> Strin
     }
     let Some(agent) = agent else { return doing.to_owned() };
     let since = match (&agent.state, agent.started_at) {
-        (AgentState::Queued, _) => return "waits for a free agent".to_owned(),
+        (AgentState::Queued, _) => return queued(agent),
         (_, Some(at)) => format!(" since {}", moment(at, situation.now)),
         (_, None) => String::new(),
     };
     let remarks = remarks(situation, stage.key).map(|said| format!(", {said}")).unwrap_or_default();
     format!("{doing}{since}{remarks}{}", todo(agent))
+}
+
+/// What an agent that has not started waits for.
+pub(super) fn queued(agent: &Agent) -> String {
+    format!("waits for {}", agent.waits_for.map_or("a free agent", Lack::awaited))
 }
 
 /// Where findings stand: `F1 settled, F2 open`.

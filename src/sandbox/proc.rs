@@ -1,8 +1,13 @@
 //! What `/proc` tells about processes: children, start times.
 
-use std::{fs, os::fd::OwnedFd};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    path::{Path, PathBuf},
+};
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
 /// The children of a process's first thread, which is the only one bubblewrap and `unshare` have.
 pub(super) fn children(pid: Pid) -> Vec<Pid> {
@@ -30,6 +35,30 @@ pub(super) fn descendants(pid: Pid) -> Vec<Pid> {
 /// A handle that keeps meaning the same process, whatever happens to its number.
 pub(super) fn handle(pid: Pid) -> Option<OwnedFd> {
     pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+/// Kills every process that was started with the path of one of these folders, or of something below, among
+/// its arguments; gives how many.
+///
+/// For folders of sandboxes that are over: one whose Baton was killed at the wrong moment is without a parent,
+/// and so without anybody who would end it.
+pub fn kill_users(folders: &[PathBuf]) -> usize {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let pids = numbers.filter_map(Pid::from_raw).filter(|pid| *pid != getpid());
+    let killed = pids.filter(|pid| {
+        // The handle first: if the number is another's by then, so is the command line.
+        let Some(handle) = handle(*pid) else { return false };
+        names(*pid, folders) && pidfd_send_signal(&handle, Signal::KILL).is_ok()
+    });
+    killed.count()
+}
+
+fn names(pid: Pid, folders: &[PathBuf]) -> bool {
+    let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+    let mut arguments =
+        line.split(|byte| *byte == 0).map(|word| Path::new(OsStr::from_bytes(word)));
+    arguments.any(|word| folders.iter().any(|folder| word.starts_with(folder)))
 }
 
 /// `pid:start`, the start in the kernel's ticks since boot: names one process for ever.
@@ -62,7 +91,30 @@ fn start_ticks(pid: i32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Stdio;
+
     use super::*;
+
+    #[test]
+    fn who_uses_a_folder_is_killed_and_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let used = folder.path().join("agent-1");
+        let start = |word: PathBuf| {
+            let mut command = std::process::Command::new("sh");
+            // Waits for its input, which does not end.
+            command.args(["-c", "read _; :"]).arg(word).stdin(Stdio::piped()).spawn().unwrap()
+        };
+        let mut user = start(used.join("tree"));
+        let mut other = start(folder.path().join("agent-10/tree"));
+        while !names(Pid::from_child(&user), std::slice::from_ref(&used)) {
+            std::thread::yield_now();
+        }
+        assert_eq!(kill_users(std::slice::from_ref(&used)), 1);
+        assert!(!user.wait().unwrap().success());
+        assert!(other.try_wait().unwrap().is_none(), "it uses another folder");
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
 
     #[test]
     fn a_reference_means_this_process_and_no_other() {

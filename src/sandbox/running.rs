@@ -8,6 +8,9 @@ use tokio::{
     sync::watch,
 };
 
+use super::usage::Meter;
+use crate::model::Footprint;
+
 /// What the command reads.
 pub type Input = Box<dyn AsyncWrite + Send + Sync + Unpin>;
 /// What the command prints.
@@ -85,6 +88,12 @@ impl Running {
         self.stopper.clone()
     }
 
+    /// A handle to look with at what it uses.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        Meter { control: Arc::clone(&self.stopper.control) }
+    }
+
     /// Waits until the command has ended and nothing that it started is left.
     ///
     /// Can be asked again and given up at any time.
@@ -145,10 +154,15 @@ impl Stopper {
     }
 }
 
-/// How one kind of sandbox reaches what it has started. Both are asked at most while that runs.
+/// How one kind of sandbox reaches what it has started. To interrupt and to kill are asked while that runs
+/// at most.
 pub(super) trait Control: Send + Sync {
     /// Sends the command's process group SIGINT.
     fn interrupt(&self);
     /// Kills the command and all that it started.
     fn kill(&self);
+    /// Looks at what it uses, and gives the figures up to here; after its end nothing changes any more.
+    fn look(&self) -> Footprint;
+    /// The figures of the last look.
+    fn last(&self) -> Footprint;
 }

@@ -10,11 +10,13 @@ use std::{
         unix::process::{CommandExt, ExitStatusExt},
     },
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, OnceLock, mpsc},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
+};
 use tokio::{
     io::{AsyncWriteExt, Interest, unix::AsyncFd},
     process::{ChildStderr, ChildStdin, ChildStdout},
@@ -25,7 +27,9 @@ use super::{
     bridge::environment_header,
     proc,
     running::{Control, Exit, Input, Output, Running},
+    usage,
 };
+use crate::model::Footprint;
 
 /// Starts a command with piped streams; `generations` says how far below it the bridge is, which is
 /// sent the environment first.
@@ -48,6 +52,7 @@ pub(super) async fn spawn(
         outer_handle: pidfd_open(outer, PidfdFlags::empty())?,
         first: OnceLock::new(),
         generations,
+        seen: Mutex::default(),
     });
     let streams = streams(&mut guard.0)?;
     let (exit_sender, exit) = watch::channel(None);
@@ -71,6 +76,39 @@ struct Processes {
     first: OnceLock<OwnedFd>,
     /// How many generations below `outer` the bridge is.
     generations: u8,
+    /// What they have used, as far as it was looked at.
+    seen: Mutex<Seen>,
+}
+
+/// What looking at a sandbox's processes has shown.
+#[derive(Default)]
+struct Seen {
+    footprint: Footprint,
+    /// Whether the last look was taken.
+    over: bool,
+}
+
+impl Processes {
+    /// Looks once more at the outer process, which has ended and has to be waited for still: until then
+    /// its number is nobody else's.
+    fn look_last(&self) {
+        self.look();
+        let mut seen = self.seen();
+        seen.footprint.memory = 0;
+        seen.over = true;
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kills what is left of the outer process's group, once that has ended and has to be waited for still.
+    ///
+    /// bubblewrap's first process waits for the one outside before it asks for a parent-death signal or
+    /// leaves the group: where that one was killed in between, it would wait for ever, with the streams open.
+    fn kill_group(&self) {
+        let _ = kill_process_group(self.outer, Signal::KILL);
+    }
 }
 
 impl Control for Processes {
@@ -85,12 +123,26 @@ impl Control for Processes {
     /// In a namespace those would follow by themselves, save in the moment before its first process
     /// has asked for a parent-death signal. Errors mean that a process is gone.
     fn kill(&self) {
+        // Nobody will reap what is killed, and so tell what it used.
+        self.look();
         let below = proc::descendants(self.outer);
         let below: Vec<_> = below.into_iter().filter_map(proc::handle).collect();
         let _ = pidfd_send_signal(&self.outer_handle, Signal::KILL);
         for process in below.iter().chain(self.first.get()) {
             let _ = pidfd_send_signal(process, Signal::KILL);
         }
+    }
+
+    fn look(&self) -> Footprint {
+        let mut seen = self.seen();
+        if !seen.over {
+            seen.footprint = seen.footprint.then(usage::below(self.outer));
+        }
+        seen.footprint
+    }
+
+    fn last(&self) -> Footprint {
+        self.seen().footprint
     }
 }
 
@@ -146,8 +198,8 @@ async fn watch(
 ) {
     let status = tokio::select! {
         biased;
-        status = reap(&mut guard, &ended) => status,
-        () = find_first(&processes) => reap(&mut guard, &ended).await,
+        status = reap(&mut guard, &processes, &ended) => status,
+        () = find_first(&processes) => reap(&mut guard, &processes, &ended).await,
     };
     processes.kill();
     if let Some(first) = processes.first.get() {
@@ -156,10 +208,16 @@ async fn watch(
     let _ = exit.send(Some(status.map_or(Exit::Signal(Signal::KILL.as_raw()), exit_of)));
 }
 
-async fn reap(guard: &mut Guard, ended: &AsyncFd<OwnedFd>) -> io::Result<ExitStatus> {
+async fn reap(
+    guard: &mut Guard,
+    processes: &Processes,
+    ended: &AsyncFd<OwnedFd>,
+) -> io::Result<ExitStatus> {
     loop {
         // A pidfd is readable once its process has ended (pidfd_open(2)).
         let mut ready = ended.readable().await?;
+        processes.look_last();
+        processes.kill_group();
         if let Some(status) = guard.0.try_wait()? {
             return Ok(status);
         }

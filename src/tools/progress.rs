@@ -84,6 +84,7 @@ pub(super) async fn report(
             dedup: Some(format!("say:{report}")),
             priority: 0,
             repository: Some(caller.repository),
+            shares: Vec::new(),
             run_at: now + GATHER,
         };
         let wake = queue::enqueue(&mut tx, &[say]).await?;

@@ -95,6 +95,7 @@ fn parse_job(delivery: &NewDelivery) -> NewJob {
         dedup: None,
         priority: 0,
         repository: None,
+        shares: Vec::new(),
         run_at: delivery.received_at,
     }
 }

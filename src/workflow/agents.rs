@@ -1,5 +1,7 @@
 //! What the end of an agent means.
 
+use chrono::TimeDelta;
+
 use crate::model::{
     Act, Agent, AgentId, AgentState, CancelledBy, End, FailKind, FindingState, Message, Outcome,
     ParkReason, Plan, PlanOutcome, Reply, ReviewOutcome, RunKind, StageKey, StageState, Task,
@@ -112,14 +114,29 @@ fn cancelled(mut draft: Draft<'_>, agent: &Agent, by: &CancelledBy) -> Decision 
 
 /// Nobody knows how far it came: its session goes on, a few times.
 fn lost(mut draft: Draft<'_>, agent: &Agent) -> Decision {
-    let losses = draft.s.agents.iter().rev().filter(|other| other.stage == agent.stage);
-    let in_a_row = losses.take_while(|other| other.state == AgentState::Ended(End::Lost)).count();
+    let in_a_row = losses_in_a_row(&draft.s.agents, agent.stage);
     if in_a_row > MAX_LOST {
         let kind = FailKind::Crashed(format!("Baton was ended under it {in_a_row} times in a row"));
         return failed(draft, agent.stage, kind, "agent_lost_too_often");
     }
     go_on(&mut draft, agent);
     draft.rule("agent_lost")
+}
+
+/// How long the next agent of a stage waits: not at all after the first loss, and longer after each further
+/// one in a row, as what ends Baton could be what the agent does.
+#[must_use]
+pub fn restart_pause(agents: &[Agent], stage: StageKey) -> TimeDelta {
+    match losses_in_a_row(agents, stage) {
+        0 | 1 => TimeDelta::zero(),
+        2 => TimeDelta::seconds(10),
+        _ => TimeDelta::seconds(60),
+    }
+}
+
+fn losses_in_a_row(agents: &[Agent], stage: StageKey) -> usize {
+    let of_stage = agents.iter().rev().filter(|other| other.stage == stage);
+    of_stage.take_while(|other| other.state == AgentState::Ended(End::Lost)).count()
 }
 
 /// Starts another agent that goes on with the session of one that was interrupted.
@@ -264,4 +281,22 @@ fn audited(mut draft: Draft<'_>, task: &Task, agent: &Agent) -> Decision {
         draft.tell(Effect::Task { next: TaskState::Done });
     }
     draft.rule("audited")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sample;
+
+    #[test]
+    fn each_further_loss_in_a_row_is_waited_for_longer() {
+        let lost = |id| sample::ended(id, StageKey::Code, 1, End::Lost, None);
+        let good = sample::ended(9, StageKey::Code, 1, End::Succeeded, None);
+        let other = sample::ended(8, StageKey::Plan, 1, End::Succeeded, None);
+        let pause = |agents: &[Agent]| restart_pause(agents, StageKey::Code).num_seconds();
+        assert_eq!(pause(&[lost(1), lost(2), good.clone()]), 0);
+        assert_eq!(pause(&[good.clone(), lost(1)]), 0);
+        assert_eq!(pause(&[good, lost(1), other, lost(2)]), 10);
+        assert_eq!(pause(&[lost(1), lost(2), lost(3)]), 60);
+    }
 }

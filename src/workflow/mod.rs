@@ -18,6 +18,7 @@ mod publishing;
 mod questions;
 mod threads;
 
+pub use agents::restart_pause;
 pub use decide::{decide, give_up};
 pub use decision::{Decision, Effect, NewTask};
 pub use facts::{Fact, facts_needed};

@@ -84,6 +84,7 @@ fn filled(file: File) -> Policy {
         review: _,
         budget,
         max_rounds,
+        agents,
         bots,
         resume_after_quota,
     } = file;
@@ -108,6 +109,7 @@ fn filled(file: File) -> Policy {
         roles: roles.unwrap_or_default().named().collect(),
         budget: budget.map_or(default.budget, |budget| budget.0),
         max_rounds: max_rounds.map_or(default.max_rounds, |rounds| rounds.0),
+        agents: agents.map(|agents| agents.0),
         bots: bots.unwrap_or_default().0.into_iter().map(|bot| ActorId(bot.0)).collect(),
         after_quota: resume_after_quota.map_or(default.after_quota, |resuming| resuming.0),
     }

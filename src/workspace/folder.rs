@@ -143,6 +143,12 @@ impl Workspaces {
         Ok(keys)
     }
 
+    /// Where a workspace is, if there is one of that key.
+    #[must_use]
+    pub fn path(&self, key: &WorkspaceKey) -> PathBuf {
+        self.workspace_folder(key)
+    }
+
     /// Takes a workspace away at once and deletes it in the background. One that is not there is fine.
     ///
     /// No sandbox may be using it any more.

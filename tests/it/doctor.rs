@@ -41,7 +41,7 @@ async fn a_healthy_machine_is_told_to_be_so_before_the_first_start_and_beside_a_
     let seen = bench.look().await;
     assert_eq!((seen.code, seen.failing()), (0, Vec::<String>::new()), "{seen:?}");
     assert!(seen.row("database").contains("private"), "{seen:?}");
-    for check in ["tables", "queue", "reports", "jobs", "kept on disk", "webhooks"] {
+    for check in ["tables", "queue", "reports", "jobs", "capacity", "kept on disk", "webhooks"] {
         seen.holds(check);
     }
     server.stop().await;

@@ -150,6 +150,7 @@ fn the_example_file_holds_every_key_and_is_taken() {
         let mut limits = config.limits.clone();
         limits.accounts.clear();
         (limits.agent, limits.models) = (None, BTreeMap::new());
+        (limits.role_agents, limits.provider_agents) = (BTreeMap::new(), BTreeMap::new());
         format!(
             "{} {:?} {:?} {limits:?} {} {} {:?} {}",
             config.name,

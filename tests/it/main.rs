@@ -13,6 +13,7 @@ mod github;
 mod hostile;
 mod kill_points;
 mod layers;
+mod leaks;
 mod payloads;
 mod queue;
 mod review;

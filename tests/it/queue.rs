@@ -2,6 +2,7 @@
 
 mod claiming;
 mod running;
+mod sharing;
 
 use baton::{
     model::{AgentId, EventId, Job, Lane, NewJob, ReportId, RepositoryId, TaskId, Timestamp},
@@ -23,6 +24,7 @@ fn plain(event: i64) -> NewJob {
         dedup: None,
         priority: 0,
         repository: None,
+        shares: Vec::new(),
         run_at: noon(),
     }
 }

@@ -18,6 +18,7 @@ mod fences;
 pub mod house;
 mod limits;
 mod streams;
+mod usage;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Instant};
 
@@ -48,6 +49,8 @@ const MANNERS: &[(&str, Manner)] = cases![
     endings::what_takes_no_notice_of_an_interrupt_is_killed_in_the_second_step,
     endings::the_bridge_is_closed_to_its_command,
     endings::the_time_to_start_is_told,
+    usage::what_processes_take_is_seen_while_they_run_and_kept_when_they_have_ended,
+    usage::what_a_killed_process_took_is_kept,
     crate::gateway::within::only_model_calls_pass_from_within,
     fences::the_gateway_and_the_exit_are_reached_through_their_sockets_by_many_at_once,
     fences::processes_of_others_cannot_be_seen,

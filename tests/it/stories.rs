@@ -6,6 +6,8 @@
 //! - `steering` – commands, labels, closing, deleting
 //! - `asking`   – agents that ask people
 //! - `audits`   – `/baton audit`
+//! - `capacity` – what agents take, and agents for which the machine has no room
+//! - `watching` – agents at work, seen from the command line
 //! - `codex`    – one prompt a process: words said in between, stops, planted settings
 //! - `webhooks` – lost, doubled, late, early, in any order
 //! - `hanging`  – agents that do not end
@@ -16,6 +18,7 @@
 
 mod asking;
 mod audits;
+mod capacity;
 mod codex;
 mod hanging;
 mod money;
@@ -25,5 +28,6 @@ mod replicas;
 mod restarts;
 mod steering;
 mod talking;
+mod watching;
 mod webhooks;
 mod whole;

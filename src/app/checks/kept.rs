@@ -2,9 +2,9 @@
 
 use std::{fs, path::Path, time::SystemTime};
 
-use super::{Check, machine::size};
+use super::Check;
 use crate::{
-    model::Keep,
+    model::{Keep, size},
     workspace::{Base, WorkspaceKey, bases_in, weight},
 };
 

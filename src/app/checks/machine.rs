@@ -9,7 +9,7 @@ use std::{
 use tokio::process::Command;
 
 use super::Check;
-use crate::app::place;
+use crate::{app::place, model::size};
 
 /// Mirrors and worktrees of a middling repository, and the database of some months: 2 GiB.
 pub const LEAST_FREE: u64 = 2 << 30;
@@ -80,15 +80,6 @@ fn space(data: &Path, least: u64) -> Check {
     }
 }
 
-/// Bytes in words.
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1 << 10)),
-        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
-        _ => format!("{}.{} GiB", bytes >> 30, (bytes >> 20) % 1024 * 10 / 1024),
-    }
-}
-
 /// The git program.
 pub(super) async fn git() -> Check {
     const NAME: &str = "git";
@@ -122,13 +113,5 @@ mod tests {
         assert_eq!(version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
         assert_eq!(version("git version 2.48.windows.1"), Some((2, 48)));
         assert_eq!(version("hub version 2"), None);
-    }
-
-    #[test]
-    fn sizes_are_told_in_words() {
-        assert_eq!(
-            [size(0), size(1), size(5 << 20), size(3 << 29)],
-            ["0 KiB", "1 KiB", "5 MiB", "1.5 GiB"]
-        );
     }
 }

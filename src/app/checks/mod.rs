@@ -4,6 +4,7 @@
 //! - `machine`  – the data folder, its disk, git
 //! - `database` – the programs or the address, the tables
 //! - `work`     – what the queue and the reports say
+//! - `capacity` – for how many agents there is room, and what queued ones wait for
 //! - `kept`     – what lies on the disk, and why
 //! - `github`   – the App's key, registration, installations, webhooks, and the clock
 //! - `agents`   – the sandbox, the agent's program, the models' APIs
@@ -11,6 +12,7 @@
 //! Everything works beside a running server, and changes nothing but that it makes the data folder.
 
 mod agents;
+mod capacity;
 mod check;
 mod database;
 mod github;

@@ -5,11 +5,11 @@ use std::path::Path;
 use chrono::TimeDelta;
 use sqlx::PgPool;
 
-use super::{Check, machine::size};
+use super::{Check, capacity::capacity};
 use crate::{
     app::server::LAG,
     db::reports,
-    model::Timestamp,
+    model::{Timestamp, size},
     queue::{self, FailedJob},
     workspace::layers,
 };
@@ -24,6 +24,7 @@ pub(super) async fn all(pool: &PgPool, now: Timestamp, tell: &mut (dyn FnMut(Che
     tell(pause(pool).await.unwrap_or_else(|error| away("queue", error)));
     tell(unsaid(pool, now).await.unwrap_or_else(|error| away("reports", error)));
     tell(failed(pool, now).await.unwrap_or_else(|error| away("jobs", error)));
+    tell(capacity(pool).await.unwrap_or_else(|error| away("capacity", error)));
 }
 
 async fn pause(pool: &PgPool) -> anyhow::Result<Check> {

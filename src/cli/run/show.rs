@@ -76,7 +76,13 @@ impl Screen {
                     self.line(work, &format!("[{}/{}] {}", done + 1, items.len(), doing.text.0));
                 }
             }
-            Note::Line { .. } | Note::Started { .. } | Note::Usage(_) | Note::Fetched(_) => {}
+            Note::Line { .. }
+            | Note::Started { .. }
+            | Note::Usage(_)
+            | Note::Fetched(_)
+            | Note::Footprint(_)
+            | Note::Called
+            | Note::Retried => {}
         }
     }
 

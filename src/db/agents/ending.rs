@@ -45,7 +45,7 @@ pub async fn finish(
 ) -> Result<(), DbError> {
     let result = sqlx::query!(
         "UPDATE agents SET state = 'ended', state_data = $2, outcome = $3, head = $4, ended_at = $5,
-             token_hash = NULL, limited = $6
+             token_hash = NULL, memory_bytes = 0, waits_for = NULL, limited = $6
          WHERE id = $1 AND ended_at IS NULL",
         id.0,
         decode::write(&AgentState::Ended(finished.end)),

@@ -1,6 +1,7 @@
 //! `agents`: attempts at stages, from queued to ended.
 
 mod ending;
+mod footprint;
 mod progress;
 mod row;
 mod tools;
@@ -12,6 +13,7 @@ use super::{DbError, decode, error::one_row};
 use crate::model::{AgentId, AgentState, Inputs, SessionId, Sha, StageId, TaskId, Timestamp};
 
 pub use ending::{Finished, discard_unpublished, finish, notify_wanted, want, wanted};
+pub use footprint::{list_measured, set_footprint, set_waits_for};
 pub use progress::{Grant, add_cost, by_token_hash, heartbeat, set_progress, set_token_hash};
 pub use row::{AgentRow, list, list_open, list_open_of_node, load};
 pub use tools::{Caller, caller, count_tool_call, set_todo, set_tools};
@@ -94,7 +96,7 @@ pub async fn set_state(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let result = sqlx::query!(
-        "UPDATE agents SET state = $3, state_data = $4, heartbeat_at = $5,
+        "UPDATE agents SET state = $3, state_data = $4, heartbeat_at = $5, waits_for = NULL,
              started_at = CASE WHEN $3 = 'running' THEN coalesce(started_at, $5) ELSE started_at END
          WHERE id = $1 AND state = $2",
         id.0,

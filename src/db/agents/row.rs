@@ -4,8 +4,8 @@ use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, nodes::NodeId};
 use crate::model::{
-    Agent, AgentId, Micros, RepositoryId, SessionId, Sha, StageId, StageKey, TaskId, Timestamp,
-    Untrusted,
+    Agent, AgentId, Footprint, Micros, RepositoryId, SessionId, Sha, StageId, StageKey, TaskId,
+    Timestamp, Untrusted,
 };
 
 /// An agent with its place.
@@ -46,6 +46,11 @@ struct Row {
     state_data: serde_json::Value,
     outcome: Option<serde_json::Value>,
     cost_micros: i64,
+    cpu_ms: i64,
+    memory_bytes: i64,
+    memory_peak_bytes: i64,
+    written_bytes: i64,
+    waits_for: Option<String>,
     todo: serde_json::Value,
     last_line: Option<String>,
     wanted: Option<String>,
@@ -76,6 +81,16 @@ impl Row {
             outcome: self.outcome.map(|it| decode::read("outcome", it)).transpose()?,
             head: decode::optional_text("head", self.head, Sha::new)?,
             cost: Micros(self.cost_micros),
+            footprint: Footprint {
+                cpu_ms: self.cpu_ms.unsigned_abs(),
+                memory: self.memory_bytes.unsigned_abs(),
+                memory_peak: self.memory_peak_bytes.unsigned_abs(),
+                written: self.written_bytes.unsigned_abs(),
+            },
+            waits_for: self
+                .waits_for
+                .map(|it| decode::read_name("what is lacking", it))
+                .transpose()?,
             todo: decode::read("agent's list", self.todo)?,
             last_line: self.last_line.map(Untrusted),
             wanted: self.wanted.map(|it| decode::read_name("stop", it)).transpose()?,
@@ -110,8 +125,9 @@ async fn select(executor: impl PgExecutor<'_>, which: Which) -> Result<Vec<Agent
         Row,
         "SELECT a.id, a.task_id, a.stage_id, t.repository_id, s.key, a.attempt, a.provider, a.model,
              a.session_id, a.resumes_id, a.inputs, a.base, a.head, a.state_data, a.outcome,
-             a.cost_micros, a.todo, a.last_line, a.wanted, a.limited, a.node_id, a.created_at,
-             a.started_at, a.heartbeat_at, a.last_output_at, a.ended_at
+             a.cost_micros, a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes, a.waits_for,
+             a.todo, a.last_line, a.wanted, a.limited, a.node_id, a.created_at, a.started_at,
+             a.heartbeat_at, a.last_output_at, a.ended_at
          FROM agents a JOIN stages s ON s.id = a.stage_id JOIN tasks t ON t.id = a.task_id
          WHERE ($1::bigint IS NULL OR a.id = $1) AND ($2::bigint IS NULL OR a.task_id = $2)
              AND ($3::bigint IS NULL OR a.node_id = $3) AND (NOT $4 OR a.ended_at IS NULL)

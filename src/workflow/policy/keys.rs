@@ -43,6 +43,7 @@ pub(super) struct File {
     pub review: Option<Review>,
     pub budget: Option<Budget>,
     pub max_rounds: Option<Rounds>,
+    pub agents: Option<Agents>,
     pub bots: Option<List<BotId>>,
     pub resume_after_quota: Option<Resuming>,
 }
@@ -245,6 +246,8 @@ judged! {
     Minutes(u32), "minutes from 1 to 240", |text| between(text, "minutes", 1, 240);
     /// How often a change may go back to the coder.
     Rounds(u32), "rounds from 1 to 10", |text| between(text, "max_rounds", 1, 10);
+    /// Agents that may run at once.
+    Agents(u32), "agents from 1 to 100", |text| between(text, "agents", 1, 100);
     /// The numeric id of a bot's account.
     BotId(i64), "a bot's numeric id", |text| match text.parse() {
         Ok(id) if id > 0 => Ok(id),

@@ -38,6 +38,7 @@ roles:
   reviewer: {model: other}
 budget: 2.5
 max_rounds: 2
+agents: 3
 bots: [49699333]
 resume_after_quota: person
 ";
@@ -109,6 +110,7 @@ fn every_key_is_read() {
             roles: [(Role::Coding, coding), (Role::Reviewer, role("other"))].into(),
             budget: Micros(2_500_000),
             max_rounds: 2,
+            agents: Some(3),
             bots: vec![ActorId(49_699_333)],
             after_quota: AfterQuota::Person,
         }

@@ -245,6 +245,7 @@ pub async fn failed_job(pool: &PgPool, now: Timestamp) -> JobId {
         dedup: None,
         priority: 0,
         repository: None,
+        shares: Vec::new(),
         run_at: now,
     };
     let mut tx = pool.begin().await.unwrap();

@@ -4,5 +4,6 @@ pub mod baton;
 pub mod containers;
 pub mod database;
 pub mod leftovers;
+pub mod machine;
 pub mod play;
 pub mod server;

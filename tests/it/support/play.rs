@@ -420,6 +420,8 @@ impl Play {
             outcome: None,
             head: None,
             cost: Micros(140_000),
+            footprint: Footprint::default(),
+            waits_for: None,
             todo: Vec::new(),
             last_line: None,
             wanted: None,

@@ -115,7 +115,7 @@ both_ways! {
     commits_say_which_task_and_agent_they_are_of
 }
 
-const NOTHING: Keep = Keep { days: 0, bytes: 0 };
+const NOTHING: Keep = Keep { days: 0, bytes: 0, log_days: 0 };
 
 fn tomorrow() -> SystemTime {
     SystemTime::now() + Duration::from_secs(24 * 3600)
@@ -141,7 +141,7 @@ async fn a_checkout_goes_by_age_or_weight_but_never_while_it_is_shown() {
     assert_eq!(inside.agent(&first, "cat README.md").await, "one\ntwo\nthree");
 
     house.workspaces.remove(&first.key).unwrap();
-    let old = Keep { days: 1, bytes: u64::MAX };
+    let old = Keep { days: 1, bytes: u64::MAX, ..NOTHING };
     assert_eq!(house.workspaces.collect(&old, SystemTime::now()).unwrap().bases, 0);
     let later = tomorrow() + Duration::from_secs(60);
     assert_eq!(house.workspaces.collect(&old, later).unwrap().bases, 1);
@@ -160,7 +160,7 @@ async fn what_was_not_used_for_longest_makes_room_first() {
     house.workspaces.empty_trash().unwrap();
     let before = house.workspaces.list_bases().unwrap();
     let bytes = before[1].bytes + before[2].bytes;
-    house.workspaces.collect(&Keep { days: 9, bytes }, SystemTime::now()).unwrap();
+    house.workspaces.collect(&Keep { days: 9, bytes, ..NOTHING }, SystemTime::now()).unwrap();
     let after = house.workspaces.list_bases().unwrap();
     assert!(after.len() < 3 && before.ends_with(&after), "{after:?}");
     assert!(after.iter().any(|base| base.sha == house.base), "the newest went first");
