@@ -14,7 +14,7 @@ const FEWEST_DIGITS: usize = 6;
 /// A command stands at the start of a line (after at most three spaces) as `/name word …` or
 /// `@slug word …`, outside of code, quotes, tables and HTML comments; case does not matter, nor
 /// does punctuation after the word. `revise` takes all up to the next command, so does `answer`
-/// after its number, `reject` takes its line, `approve` a hash, `budget` an amount. After `/name` every other word is [`Command::Unknown`], and no word is help;
+/// after its number, `follow-up` takes a number, `reject` its line, `approve` a hash, `budget` an amount. After `/name` every other word is [`Command::Unknown`], and no word is help;
 /// after a mention only a near miss is, for people also talk *about* Baton. At most 20 are read.
 #[must_use]
 pub fn commands_in(text: &str, name: &str, slug: &str) -> Vec<Command> {
@@ -105,6 +105,7 @@ impl Call {
             "revise" => Command::Revise { text: words.trim().to_owned() },
             "reject" => Command::Reject { why: line.trim().to_owned() },
             "answer" => answer(words),
+            "follow-up" => follow_up(line),
             "fix" => Command::Fix,
             "review" => Command::Review,
             "audit" => Command::Audit,
@@ -149,6 +150,18 @@ fn answer(words: &str) -> Command {
         Ok(_) | Err(_) => Command::Unknown {
             word: short(format!("answer {words}").trim_end()),
             near: Some("answer".to_owned()),
+        },
+    }
+}
+
+/// `follow-up 2`: which one has to be said.
+fn follow_up(line: &str) -> Command {
+    let named = line.trim().trim_start_matches('#').trim_end_matches(['.', ',', ';', '!']);
+    match named.parse() {
+        Ok(number) => Command::FollowUp { number },
+        Err(_) => Command::Unknown {
+            word: short(format!("follow-up {named}").trim_end()),
+            near: Some("follow-up".to_owned()),
         },
     }
 }

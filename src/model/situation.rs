@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorId, AgentId, AgentState, Approval, Approved, BranchName, CommandRunId, CommentId,
-    DeploymentId, DeploymentState, Difference, Environment, Fetched, InputHash, Inputs,
-    InstallationId, Limited, Limits, Login, Micros, Outcome, Permission, Person, PlanHash,
-    PlanOutcome, Policy, Question, RepositoryId, RepositoryName, Role, SessionId, Severity, Sha,
-    StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
+    ActorId, AgentId, AgentState, Approval, BranchName, CommandRunId, CommentId, DeploymentId,
+    DeploymentState, Difference, Environment, Fetched, FollowUp, InputHash, Inputs, InstallationId,
+    Limited, Limits, Login, Micros, Outcome, Permission, Person, PlanHash, PlanOutcome, Policy,
+    Question, RepositoryId, RepositoryName, Role, SessionId, Severity, Sha, StageId, StageKey,
+    StageState, Stop, TaskId, TaskState, Timestamp, TodoItem, Untrusted,
 };
 
 /// Rows and facts, complete and of one moment.
@@ -35,6 +35,9 @@ pub struct Situation {
     pub findings: Vec<Finding>,
     /// The questions of its agents, by number.
     pub questions: Vec<Question>,
+    /// What its agents noticed outside of it, by number.
+    #[serde(default)]
+    pub follow_ups: Vec<FollowUp>,
     /// Its agents, oldest first.
     pub agents: Vec<Agent>,
     /// Its command runs, oldest first.
@@ -468,21 +471,6 @@ impl Situation {
     #[must_use]
     pub fn plan(&self) -> Option<&Plan> {
         self.plans.last()
-    }
-
-    /// The approval of the newest plan, if somebody gave it.
-    #[must_use]
-    pub fn approval(&self) -> Option<&Approval> {
-        let plan = self.plan()?;
-        let of = Approved::Plan(plan.hash.clone());
-        self.approvals.iter().find(|approval| approval.of == of)
-    }
-
-    /// The approval to push this very commit, if somebody gave it.
-    #[must_use]
-    pub fn push_approval(&self, head: &Sha) -> Option<&Approval> {
-        let of = Approved::Push(head.clone());
-        self.approvals.iter().find(|approval| approval.of == of)
     }
 }
 

@@ -16,6 +16,7 @@ pub fn meaning(word: &str) -> Option<&'static str> {
         "revise" => "plans again with your words",
         "reject" => "turns down what waits, a plan or a push, and ends the task",
         "answer" => "answers what an agent asked: an option's number, or words",
+        "follow-up" => "opens an issue for what an agent noticed outside of its task",
         "fix" => "lets the coder settle what is open",
         "review" => "reads the pull request, or reads it again",
         "audit" => "looks over the repository and opens issues for what it finds",
@@ -42,6 +43,7 @@ pub fn usage(word: &str) -> String {
         "revise" => "revise <what to change>".to_owned(),
         "reject" => "reject <why>".to_owned(),
         "answer" => "answer <n>: <your answer>".to_owned(),
+        "follow-up" => "follow-up <n>".to_owned(),
         "budget" => "budget +<dollars>".to_owned(),
         other => other.to_owned(),
     }

@@ -64,6 +64,7 @@ pub fn facts_needed(event: &Event, task: Option<&Task>) -> Vec<Fact> {
         | What::PublishHeld { .. }
         | What::StartRefused { .. }
         | What::DeadlinePassed { .. }
+        | What::FollowUpNoted { .. }
         | What::PolicyChanged
         | What::RepositoryAdded
         | What::RepositoryRemoved => {}
@@ -97,6 +98,7 @@ fn spends(command: &Command) -> bool {
         | Command::Resume
         | Command::Budget { .. } => true,
         Command::Reject { .. }
+        | Command::FollowUp { .. }
         | Command::Stop
         | Command::Off
         | Command::On

@@ -5,6 +5,7 @@
 //! - `quiet`    – who may not, and what is nobody's business
 //! - `steering` – commands, labels, closing, deleting
 //! - `asking`   – agents that ask people
+//! - `noticing` – what agents notice outside of their task
 //! - `audits`   – `/baton audit`
 //! - `codex`    – one prompt a process: words said in between, stops, planted settings
 //! - `webhooks` – lost, doubled, late, early, in any order
@@ -19,6 +20,7 @@ mod audits;
 mod codex;
 mod hanging;
 mod money;
+mod noticing;
 mod pushes;
 mod quiet;
 mod replicas;
