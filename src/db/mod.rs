@@ -22,6 +22,7 @@ mod error;
 pub mod events;
 pub mod fetches;
 pub mod findings;
+pub mod follow_ups;
 pub mod installations;
 pub mod ledger;
 pub mod letters;

@@ -25,7 +25,7 @@ pub enum RefKind {
 }
 
 impl RefKind {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Issue => "issue",
             Self::Pull => "pull",

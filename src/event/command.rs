@@ -14,7 +14,7 @@ const FEWEST_DIGITS: usize = 6;
 /// A command stands at the start of a line (after at most three spaces) as `/name word …` or
 /// `@slug word …`, outside of code, quotes, tables and HTML comments; case does not matter, nor
 /// does punctuation after the word. `revise` takes all up to the next command, so does `answer`
-/// after its number, `reject` takes its line, `approve` a hash, `budget` an amount, `provider` a name. After `/name` every other word is [`Command::Unknown`], and no word is help;
+/// after its number, `follow-up` takes a number, `reject` its line, `approve` a hash, `budget` an amount, `provider` a name. After `/name` every other word is [`Command::Unknown`], and no word is help;
 /// after a mention only a near miss is, for people also talk *about* Baton. At most 20 are read.
 #[must_use]
 pub fn commands_in(text: &str, name: &str, slug: &str) -> Vec<Command> {
@@ -105,6 +105,7 @@ impl Call {
             "revise" => Command::Revise { text: words.trim().to_owned() },
             "reject" => Command::Reject { why: line.trim().to_owned() },
             "answer" => answer(words),
+            "follow-up" => follow_up(line),
             "fix" => Command::Fix,
             "review" => Command::Review,
             "audit" => Command::Audit,
@@ -158,6 +159,18 @@ fn answer(words: &str) -> Command {
 fn named(line: &str) -> Option<String> {
     let name = line.split_whitespace().next()?.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     (!name.is_empty()).then(|| short(&name.to_ascii_lowercase()))
+}
+
+/// `follow-up 2`: which one has to be said.
+fn follow_up(line: &str) -> Command {
+    let named = line.trim().trim_start_matches('#').trim_end_matches(['.', ',', ';', '!']);
+    match named.parse() {
+        Ok(number) => Command::FollowUp { number },
+        Err(_) => Command::Unknown {
+            word: short(format!("follow-up {named}").trim_end()),
+            near: Some("follow-up".to_owned()),
+        },
+    }
 }
 
 /// Dollars to be added: `+2`, `+2.50`, `+$2`. Without the plus nobody could tell whether they are to be

@@ -12,6 +12,9 @@ const ASKING_PUSH: &str = "asking_push";
 /// The kind of one that asks a person an agent's question.
 const QUESTION: &str = "question";
 
+/// The kind of one that shows what an agent noticed outside of its task.
+const FOLLOW_UPS: &str = "follow_ups";
+
 /// The fewest digits that name a plan.
 const FEWEST_DIGITS: usize = 6;
 
@@ -21,7 +24,7 @@ const FEWEST_DIGITS: usize = 6;
 /// (`<!-- baton:asking {"task":7,"subject":"1","plan":"…"} -->`), or else in the ticked line as
 /// code (`` (`7f3c1e`) ``). Which question is answered stands there too
 /// (`<!-- baton:question {"task":7,"subject":"2"} -->`), and the option's number right after the
-/// box (`**1.**`), before any words of others. Line endings do not count: GitHub's editor changes
+/// box (`**1.**`), before any words of others. So does the number of a follow-up. Line endings do not count: GitHub's editor changes
 /// them.
 pub(super) fn ticked(name: &str, before: &str, after: &str) -> Result<Command, IgnoreReason> {
     let (before, after) = (before.replace('\r', ""), after.replace('\r', ""));
@@ -38,6 +41,10 @@ pub(super) fn ticked(name: &str, before: &str, after: &str) -> Result<Command, I
             let number = marker.subject.parse().map_err(|_| IgnoreReason::NotAsking)?;
             let option = option_in_line(line).ok_or(IgnoreReason::TickWithoutOption)?;
             Ok(Command::Answer { number, text: option.to_string() })
+        }
+        FOLLOW_UPS => {
+            let number = option_in_line(line).ok_or(IgnoreReason::TickWithoutOption)?;
+            Ok(Command::FollowUp { number })
         }
         _ => Err(IgnoreReason::NotAsking),
     }
@@ -157,6 +164,17 @@ mod tests {
         let quoted = format!("> quoted\n\n{ASKED}");
         let edited = quoted.replace("[ ]", "[x]");
         assert_eq!(ticked("baton", &quoted, &edited), Err(IgnoreReason::NotAsking));
+    }
+
+    #[test]
+    fn a_lone_tick_takes_the_follow_up_behind_it_and_unticking_does_nothing() {
+        let asked = "<!-- baton:follow_ups {\"task\":3,\"subject\":\"8\"} -->\nNoticed.\n\n- [ ] **3.** \
+                     Open `**9.**` an issue\n- [ ] **4.** Open";
+        let edited = asked.replace("[ ] **3", "[x] **3");
+        assert_eq!(ticked("baton", asked, &edited), Ok(Command::FollowUp { number: 3 }));
+        assert_eq!(ticked("baton", &edited, asked), Err(IgnoreReason::NotATick));
+        let both = asked.replace("[ ]", "[x]");
+        assert_eq!(ticked("baton", asked, &both), Err(IgnoreReason::NotATick));
     }
 
     #[test]

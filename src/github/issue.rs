@@ -71,7 +71,7 @@ impl Repo {
         Ok(self.read::<Numbered>(&Call::post(self.path("/issues"), body)).await?.number)
     }
 
-    /// The issue of the App's own whose text holds the marker.
+    /// The issue of the App's own whose text begins with the marker: further down, somebody quotes one.
     ///
     /// # Errors
     /// None of its own.
@@ -82,7 +82,9 @@ impl Repo {
         while let Some(page) = pages.next::<Vec<IssueAnswer>>().await? {
             let issues = page.into_iter().map(read_issue);
             let marked = issues.into_iter().find(|issue| {
-                !issue.is_pull && issue.author.id == own.bot && issue.body.0.contains(marker)
+                !issue.is_pull
+                    && issue.author.id == own.bot
+                    && issue.body.0.trim_start().starts_with(marker)
             });
             if let Some(issue) = marked {
                 return Ok(Some(issue.number));

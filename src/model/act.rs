@@ -53,6 +53,11 @@ pub enum Act {
         /// Which of them, from 0.
         finding: usize,
     },
+    /// Opens an issue for what an agent noticed outside of its task.
+    OpenFollowUp {
+        /// Its number on the thread.
+        number: u32,
+    },
     /// Takes a label off.
     Unlabel {
         /// Issue or pull request.
@@ -74,6 +79,7 @@ impl Act {
             Self::ResolveThread { .. } => "resolve_thread",
             Self::ReopenIssue { .. } => "reopen_issue",
             Self::OpenIssue { .. } => "open_issue",
+            Self::OpenFollowUp { .. } => "open_follow_up",
             Self::Unlabel { .. } => "unlabel",
         }
     }
@@ -162,6 +168,13 @@ pub enum NotHere {
     NoSuchOption {
         /// How many there are.
         options: u32,
+    },
+    /// No agent noticed anything under that number.
+    NoFollowUp,
+    /// There is an issue for it.
+    OpenedAlready {
+        /// Its number.
+        issue: u64,
     },
     /// Baton is at it already.
     Busy,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Permission, Person, PlanHash, Sha, Timestamp, Untrusted};
+use super::{Permission, Person, PlanHash, Sha, Situation, Timestamp, Untrusted};
 
 /// Somebody opened a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,4 +40,21 @@ pub struct Difference {
     pub text: Untrusted,
     /// Whether there is more.
     pub cut: bool,
+}
+
+impl Situation {
+    /// The approval of the newest plan, if somebody gave it.
+    #[must_use]
+    pub fn approval(&self) -> Option<&Approval> {
+        let plan = self.plan()?;
+        let of = Approved::Plan(plan.hash.clone());
+        self.approvals.iter().find(|approval| approval.of == of)
+    }
+
+    /// The approval to push this very commit, if somebody gave it.
+    #[must_use]
+    pub fn push_approval(&self, head: &Sha) -> Option<&Approval> {
+        let of = Approved::Push(head.clone());
+        self.approvals.iter().find(|approval| approval.of == of)
+    }
 }

@@ -32,6 +32,11 @@ pub enum Command {
         /// An option's number, or words.
         text: String,
     },
+    /// Open an issue for what an agent noticed outside of its task.
+    FollowUp {
+        /// Which of the thread's, from 1.
+        number: u32,
+    },
     /// Let the coder work on the open findings, or on a person's pull request where it was asked for.
     Fix,
     /// Review the pull request (again).
@@ -81,6 +86,7 @@ impl Command {
             Self::Revise { .. } => "revise",
             Self::Reject { .. } => "reject",
             Self::Answer { .. } => "answer",
+            Self::FollowUp { .. } => "follow-up",
             Self::Fix => "fix",
             Self::Review => "review",
             Self::Audit => "audit",
@@ -98,9 +104,25 @@ impl Command {
     }
 
     /// All words that are commands, in the order that help lists them.
-    pub const WORDS: [&'static str; 17] = [
-        "plan", "approve", "revise", "reject", "answer", "fix", "review", "audit", "retry", "stop",
-        "resume", "budget", "provider", "off", "on", "status", "help",
+    pub const WORDS: [&'static str; 18] = [
+        "plan",
+        "approve",
+        "revise",
+        "reject",
+        "answer",
+        "follow-up",
+        "fix",
+        "review",
+        "audit",
+        "retry",
+        "stop",
+        "resume",
+        "budget",
+        "provider",
+        "off",
+        "on",
+        "status",
+        "help",
     ];
 }
 

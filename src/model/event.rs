@@ -213,6 +213,11 @@ pub enum What {
         /// Why, with the remedy.
         reason: String,
     },
+    /// An agent noticed something outside of its task.
+    FollowUpNoted {
+        /// Its number on the thread.
+        number: u32,
+    },
     /// Nobody answered a question in time.
     DeadlinePassed {
         /// Which question.
@@ -284,6 +289,7 @@ impl What {
             Self::PublishHeld { .. } => "publish.held",
             Self::PublishRefused { .. } => "publish.refused",
             Self::StartRefused { .. } => "start.refused",
+            Self::FollowUpNoted { .. } => "follow_up.noted",
             Self::DeadlinePassed { .. } => "deadline.passed",
         }
     }

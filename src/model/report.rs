@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Sha, StageKey, Timestamp};
+use super::{AgentId, Environment, Sha, StageKey, Timestamp};
 
 /// Which object of a task a report is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub enum ReportKind {
     AskingPush(Sha),
     /// The comment that asks a person an agent's question of this number.
     Question(u32),
+    /// The comment that shows what an agent noticed outside of its task, with a box for each.
+    FollowUps(AgentId),
     /// The check run of a stage on a commit.
     Check(StageKey, Sha),
     /// The labels of Baton's own on the issue.
@@ -54,6 +56,7 @@ impl ReportKind {
             Self::Asking(number) => ("asking", number.to_string()),
             Self::AskingPush(sha) => ("asking_push", sha.to_string()),
             Self::Question(number) => ("question", number.to_string()),
+            Self::FollowUps(agent) => ("follow_ups", agent.to_string()),
             Self::Check(stage, sha) => ("check", format!("{}:{sha}", stage.name())),
             Self::Labels => ("labels", String::new()),
             Self::Pull => ("pull", String::new()),

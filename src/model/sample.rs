@@ -178,6 +178,7 @@ pub fn situation() -> Situation {
         approvals: vec![],
         findings: vec![],
         questions: vec![],
+        follow_ups: vec![],
         agents: vec![],
         runs: vec![],
         fetches: Vec::new(),

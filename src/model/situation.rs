@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorId, AgentId, AgentState, Approval, Approved, BranchName, CommandRun, CommandRunId,
-    CommentId, DeploymentId, DeploymentState, Difference, Environment, Fetched, Footprint,
+    ActorId, AgentId, AgentState, Approval, BranchName, CommandRun, CommandRunId, CommentId,
+    DeploymentId, DeploymentState, Difference, Environment, Fetched, FollowUp, Footprint,
     InputHash, Inputs, InstallationId, Lack, Limited, Login, Micros, Outcome, Permission, Person,
     PlanHash, PlanOutcome, Policy, Question, RepositoryId, RepositoryName, Role, RunKind, Server,
     SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp,
@@ -36,6 +36,9 @@ pub struct Situation {
     pub findings: Vec<Finding>,
     /// The questions of its agents, by number.
     pub questions: Vec<Question>,
+    /// What its agents noticed outside of it, by number.
+    #[serde(default)]
+    pub follow_ups: Vec<FollowUp>,
     /// Its agents, oldest first.
     pub agents: Vec<Agent>,
     /// Its command runs, oldest first.
@@ -373,21 +376,6 @@ impl Situation {
     #[must_use]
     pub fn plan(&self) -> Option<&Plan> {
         self.plans.last()
-    }
-
-    /// The approval of the newest plan, if somebody gave it.
-    #[must_use]
-    pub fn approval(&self) -> Option<&Approval> {
-        let plan = self.plan()?;
-        let of = Approved::Plan(plan.hash.clone());
-        self.approvals.iter().find(|approval| approval.of == of)
-    }
-
-    /// The approval to push this very commit, if somebody gave it.
-    #[must_use]
-    pub fn push_approval(&self, head: &Sha) -> Option<&Approval> {
-        let of = Approved::Push(head.clone());
-        self.approvals.iter().find(|approval| approval.of == of)
     }
 }
 

@@ -23,11 +23,13 @@ pub enum Tool {
     SendMessage,
     /// Reads what they wrote.
     ReadMessages,
+    /// Tells what people may want to act on.
+    EmitEvent,
 }
 
 impl Tool {
     /// All tools.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ReportProgress,
         Self::AskHuman,
         Self::ContextPut,
@@ -35,6 +37,7 @@ impl Tool {
         Self::ContextList,
         Self::SendMessage,
         Self::ReadMessages,
+        Self::EmitEvent,
     ];
 
     /// The name by which agents call it and prompts allow it.
@@ -48,6 +51,7 @@ impl Tool {
             Self::ContextList => "context_list",
             Self::SendMessage => "send_message",
             Self::ReadMessages => "read_messages",
+            Self::EmitEvent => "emit_event",
         }
     }
 

@@ -1,14 +1,20 @@
 //! Does one act: a write to GitHub that is no desired state. Its ledger row is there already.
 
+use sqlx::PgConnection;
+
 use super::{Failure, Parts, situation, writing};
 use crate::{
     db::{
-        findings,
-        ledger::{self, ActState},
+        findings, follow_ups,
+        ledger::{self, ActState, Entry},
+        reports,
     },
     github::{GitHubError, PlacedComment, Repo},
-    model::{Act, AgentId, EventId, LedgerId, Outcome, Reply, Situation, StageKey, TaskId},
-    queue::{self, Claimed},
+    model::{
+        Act, AgentId, EventId, Job, LedgerId, NewJob, Outcome, Reply, ReportKind, Situation,
+        StageKey, TaskId, Timestamp,
+    },
+    queue::{self, Claimed, Wake},
     report,
 };
 
@@ -57,6 +63,7 @@ pub(super) async fn act(parts: &Parts, claimed: &Claimed, id: LedgerId) -> Resul
     };
     let now = parts.clock.now();
     let mut tx = parts.pool.begin().await?;
+    let mut wake = Wake::none();
     match done {
         Ok(done) => {
             for placed in &done.placed {
@@ -65,6 +72,7 @@ pub(super) async fn act(parts: &Parts, claimed: &Claimed, id: LedgerId) -> Resul
                 }
             }
             ledger::mark_done(&mut *tx, id, done.github_id, now).await?;
+            wake = taken(&mut tx, &row, done.github_id, now).await?;
         }
         Err(error) => {
             tracing::warn!(act = row.act.name(), %error, "GitHub does not take this act");
@@ -73,7 +81,38 @@ pub(super) async fn act(parts: &Parts, claimed: &Claimed, id: LedgerId) -> Resul
     }
     queue::finish(&mut tx, claimed, now).await?;
     tx.commit().await?;
+    wake.release(&parts.wakes);
     Ok(())
+}
+
+/// Notes the issue that a follow-up has now, and has it said.
+async fn taken(
+    tx: &mut PgConnection,
+    row: &Entry,
+    issue: Option<i64>,
+    now: Timestamp,
+) -> Result<Wake, Failure> {
+    let (Act::OpenFollowUp { number }, Some(task), Some(issue)) = (&row.act, row.task, issue)
+    else {
+        return Ok(Wake::none());
+    };
+    follow_ups::set_issue(&mut *tx, task, *number, issue).await?;
+    let noted = follow_ups::list(&mut *tx, task).await?;
+    let agent = noted.iter().find(|it| it.number == *number).map(|it| it.agent);
+    let mut jobs = Vec::new();
+    for kind in [ReportKind::Progress].into_iter().chain(agent.map(ReportKind::FollowUps)) {
+        let report = reports::raise(&mut *tx, task, &kind, now).await?;
+        jobs.push(NewJob {
+            job: Job::Say { report },
+            key: Some(format!("report:{report}")),
+            dedup: Some(format!("say:{report}")),
+            priority: 0,
+            repository: Some(row.repository),
+            run_at: now,
+            shares: Vec::new(),
+        });
+    }
+    Ok(queue::enqueue(tx, &jobs).await?)
 }
 
 /// Whether GitHub will not do it however often it is asked.
@@ -128,6 +167,7 @@ async fn perform(
             Done::default()
         }
         Act::OpenIssue { agent, finding } => open_issue(repo, situation, *agent, *finding).await?,
+        Act::OpenFollowUp { number } => open_follow_up(repo, situation, *number).await?,
         Act::Unlabel { number, label } => {
             repo.remove_label(*number, label).await?;
             Done::default()
@@ -204,7 +244,23 @@ async fn open_issue(
     let Some(found) = found else {
         return Err(Failure::Hopeless("the agent left no such finding".to_owned()));
     };
-    let issue = report::audit_issue(situation, found);
+    opened(repo, &report::audit_issue(situation, found)).await
+}
+
+/// Opens an issue for what an agent noticed, unless there is one.
+async fn open_follow_up(repo: &Repo, situation: &Situation, number: u32) -> Result<Done, Failure> {
+    let known = situation.task.as_ref().zip(situation.follow_up(number));
+    let Some((task, follow_up)) = known else {
+        return Err(Failure::Hopeless("the task has no such follow-up".to_owned()));
+    };
+    if let Some(issue) = follow_up.issue {
+        return Ok(Done { github_id: i64::try_from(issue).ok(), placed: Vec::new() });
+    }
+    opened(repo, &report::follow_up_issue(situation, task, follow_up)).await
+}
+
+/// The issue with the marker, opened where there is none.
+async fn opened(repo: &Repo, issue: &report::NewIssue) -> Result<Done, Failure> {
     let number = match repo.find_issue_by_marker(&issue.marker).await? {
         Some(number) => number,
         None => {

@@ -3,11 +3,11 @@
 use super::{Failure, Parts};
 use crate::{
     db::{
-        events,
+        events, follow_ups,
         task_refs::{self, RefKind},
         tasks,
     },
-    model::{Event, EventId, Job, NewJob, Subject, TaskId, Timestamp, What},
+    model::{Command, Event, EventId, Job, NewJob, Subject, TaskId, Timestamp, What},
     queue::{self, Claimed},
 };
 
@@ -30,6 +30,9 @@ pub(super) async fn event(parts: &Parts, claimed: &Claimed, id: EventId) -> Resu
 
 async fn concerned(parts: &Parts, event: &Event) -> Result<Vec<TaskId>, Failure> {
     let repository = event.repository;
+    if let Some(task) = noticed_in(parts, event).await? {
+        return Ok(vec![task]);
+    }
     let found = match &event.subject {
         Subject::Task(task) => vec![*task],
         Subject::Issue(number) => {
@@ -53,6 +56,23 @@ async fn concerned(parts: &Parts, event: &Event) -> Result<Vec<TaskId>, Failure>
         Subject::Repository => Vec::new(),
     };
     Ok(found)
+}
+
+/// The task, over or not, that noticed the follow-up which a command is about.
+async fn noticed_in(parts: &Parts, event: &Event) -> Result<Option<TaskId>, Failure> {
+    let What::CommandGiven { command: Command::FollowUp { number }, .. } = &event.what else {
+        return Ok(None);
+    };
+    let (kind, thread) = match event.subject {
+        Subject::Issue(thread) => (RefKind::Issue, thread),
+        Subject::Pull(thread) => (RefKind::Pull, thread),
+        Subject::Commit(_)
+        | Subject::Check(_)
+        | Subject::Branch(_)
+        | Subject::Task(_)
+        | Subject::Repository => return Ok(None),
+    };
+    Ok(follow_ups::task_of(&parts.pool, event.repository, kind, thread, *number).await?)
 }
 
 /// The job that decides an event. Jobs of one task, or of one thread without a task, run in order.
@@ -105,6 +125,7 @@ fn may_begin(what: &What) -> bool {
         | What::PublishHeld { .. }
         | What::PublishRefused { .. }
         | What::StartRefused { .. }
+        | What::FollowUpNoted { .. }
         | What::DeadlinePassed { .. } => false,
     }
 }

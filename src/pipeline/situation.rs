@@ -53,6 +53,7 @@ pub(super) async fn load(
         approvals: Vec::new(),
         findings: Vec::new(),
         questions: Vec::new(),
+        follow_ups: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
         fetches: Vec::new(),
@@ -72,6 +73,7 @@ pub(super) async fn load(
         situation.approvals = loaded.approvals;
         situation.findings = loaded.findings;
         situation.questions = loaded.questions;
+        situation.follow_ups = loaded.follow_ups;
         situation.agents = loaded.agents;
         situation.runs = loaded.runs;
         situation.fetches = loaded.fetches;

@@ -10,7 +10,7 @@ use super::fit::{COMMENT, fit};
 use super::quote::{block, code, fence, plain};
 
 /// Room for the marker that the ledger puts before a body.
-const MARKER_ROOM: usize = 500;
+pub(super) const MARKER_ROOM: usize = 500;
 
 /// An issue that is to be opened, unless one with its marker is there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod evidence;
 mod figures;
 mod findings;
 mod fit;
+mod follow_ups;
 mod kept;
 mod labels;
 mod limits;
@@ -42,6 +43,7 @@ mod verdict;
 
 pub use audit::{NewIssue, audit_issue, audit_summary};
 pub use fit::fit;
+pub use follow_ups::follow_up_issue;
 pub use marker::{Marker, find, marker};
 pub use render::render;
 pub use replies::reply;

@@ -10,6 +10,7 @@ use super::commands::{in_a_line, typed};
 use super::evidence::folded;
 use super::figures::{count, spent, split, taken_in_all};
 use super::fit::{COMMENT, fit};
+use super::follow_ups::noticed;
 use super::kept::kept;
 use super::marker::Marker;
 use super::parked::parked;
@@ -26,6 +27,7 @@ pub fn progress(situation: &Situation, task: &Task) -> Desired {
     let mut parts = vec![format!("{marker}\n### Baton: {}", headline(situation, task))];
     parts.extend(warnings(situation));
     parts.extend(body(situation, task));
+    parts.push(noticed(situation));
     parts.push(footer(situation, task));
     parts.retain(|part| !part.is_empty());
     Desired::Comment { body: fit(&parts.join("\n\n"), COMMENT), minimised: false, frozen: false }

@@ -1,7 +1,7 @@
 //! The comment by which Baton asks a person what an agent wants to know: new, so that it notifies, and
 //! never edited. Its boxes are the options.
 
-use crate::model::{Desired, Question, ReportKind, Situation, StageKey, Task, Untrusted};
+use crate::model::{AgentId, Desired, Question, ReportKind, Situation, StageKey, Task, Untrusted};
 
 use super::commands::typed;
 use super::figures::moment;
@@ -32,7 +32,8 @@ pub fn question(situation: &Situation, task: &Task, number: u32) -> Desired {
 
 fn text(situation: &Situation, question: &Question) -> String {
     let who = who_acts(situation);
-    let asks = format!("{} has a question (**Q{}**)", doing(situation, question), question.number);
+    let asks =
+        format!("{} has a question (**Q{}**)", whose(situation, question.agent), question.number);
     let opening = if who.starts_with('@') {
         format!("{who} {asks}:")
     } else {
@@ -48,9 +49,10 @@ fn text(situation: &Situation, question: &Question) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
-/// Whose question it is, in the words that people see.
-fn doing(situation: &Situation, question: &Question) -> &'static str {
-    let stage = situation.agent(question.agent).map(|agent| agent.stage);
+/// An agent in the words that people see.
+#[must_use]
+pub fn whose(situation: &Situation, agent: AgentId) -> &'static str {
+    let stage = situation.agent(agent).map(|agent| agent.stage);
     match stage {
         Some(StageKey::Plan) => "the agent that plans",
         Some(StageKey::Code) => "the agent that writes the change",

@@ -78,6 +78,10 @@ fn not_here(situation: &Situation, command: &str, why: &NotHere) -> String {
         NotHere::NoSuchOption { options } => {
             format!("the question has {} to choose from", count(*options as usize, "option"))
         }
+        NotHere::NoFollowUp => {
+            "no agent noticed anything under that number on this thread".to_owned()
+        }
+        NotHere::OpenedAlready { issue } => format!("#{issue} was opened for it already"),
         NotHere::Busy => "Baton is at it already".to_owned(),
         NotHere::NothingToFix => "no finding of Baton's own pull request is left to fix".to_owned(),
         NotHere::NothingToResume => "nothing was stopped or parked".to_owned(),

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Tools, ask, context, letters, progress};
+use super::{Tools, ask, context, emit, letters, progress};
 use crate::{
     db::{
         DbError,
@@ -95,11 +95,12 @@ async fn run(
             let letters::Read {} = read(arguments)?;
             letters::read(tools, caller).await
         }
+        Tool::EmitEvent => emit::event(tools, caller, read(arguments)?).await,
     }
 }
 
 /// Reads the arguments of a call; what is not of the form is told in words that help.
-fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, CallError> {
+pub(super) fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, CallError> {
     T::deserialize(arguments).map_err(|error| CallError::refused(format!("arguments: {error}")))
 }
 

@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{ask, context, letters, progress};
-use crate::model::Tool;
+use super::{ask, context, emit, letters, progress};
+use crate::model::{Role, Tool};
 
 /// The tools that a role may call, as `tools/list` tells them.
-pub(super) fn list(tools: &[Tool]) -> Value {
-    let told: Vec<Value> = tools.iter().map(|tool| about(*tool)).collect();
+pub(super) fn list(role: Role, tools: &[Tool]) -> Value {
+    let told: Vec<Value> = tools.iter().map(|tool| about(role, *tool)).collect();
     json!({ "tools": told })
 }
 
-fn about(tool: Tool) -> Value {
+fn about(role: Role, tool: Tool) -> Value {
     let (description, properties, required) = match tool {
         Tool::ReportProgress => progress::about(),
         Tool::AskHuman => ask::about(),
@@ -20,6 +20,7 @@ fn about(tool: Tool) -> Value {
         Tool::ContextList => context::about_list(),
         Tool::SendMessage => letters::about_send(),
         Tool::ReadMessages => letters::about_read(),
+        Tool::EmitEvent => emit::about(role),
     };
     json!({
         "name": tool.name(),
@@ -39,7 +40,7 @@ mod tests {
 
     #[test]
     fn every_tool_is_told_with_a_schema_that_is_one() {
-        let told = list(&Tool::ALL);
+        let told = list(Role::Coding, &Tool::ALL);
         let told = told["tools"].as_array().expect("a list");
         assert_eq!(told.len(), Tool::ALL.len());
         for (tool, told) in Tool::ALL.into_iter().zip(told) {

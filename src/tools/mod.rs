@@ -10,12 +10,13 @@
 //! - `rpc` – the messages and the methods that are served
 //! - `catalogue` – what each tool is for and takes, as agents read it
 //! - `call` – one call: whether it is allowed, and what comes of it
-//! - `progress`, `ask`, `context`, `letters` – the tools, one family a file
+//! - `progress`, `ask`, `context`, `letters`, `emit` – the tools, one family a file
 
 mod ask;
 mod call;
 mod catalogue;
 mod context;
+mod emit;
 mod letters;
 mod progress;
 mod rpc;

@@ -52,7 +52,7 @@ async fn serve(State(tools): State<Tools>, request: Request) -> Response {
     let answer = match rpc::method(&message.method, &message.params) {
         Ok(rpc::Method::Initialize { version }) => rpc::result(&id, rpc::introduction(version)),
         Ok(rpc::Method::Ping) => rpc::result(&id, json!({})),
-        Ok(rpc::Method::ListTools) => rpc::result(&id, catalogue::list(&caller.tools)),
+        Ok(rpc::Method::ListTools) => rpc::result(&id, catalogue::list(caller.role, &caller.tools)),
         Ok(rpc::Method::CallTool { name, arguments }) => {
             rpc::result(&id, call::answer(&tools, &caller, &name, arguments).await)
         }

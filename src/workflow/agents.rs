@@ -9,8 +9,8 @@ use crate::model::{
 };
 
 use super::{
-    Decision, Effect, deploying, draft::Draft, findings, hashes::plan_hash, publishing, questions,
-    threads,
+    Decision, Effect, deploying, draft::Draft, findings, follow_ups, hashes::plan_hash, publishing,
+    questions, threads,
 };
 
 /// How often a stage is started again after its agent was lost with its Baton.
@@ -18,6 +18,12 @@ const MAX_LOST: usize = 3;
 
 /// An agent ended.
 pub(super) fn finished(draft: Draft<'_>, id: AgentId) -> Decision {
+    let situation = draft.s;
+    follow_ups::offer(ended(draft, id), situation, id)
+}
+
+/// What its end means for its stage and task.
+fn ended(draft: Draft<'_>, id: AgentId) -> Decision {
     let (Some(task), Some(agent)) = (&draft.s.task, draft.s.agent(id)) else {
         return draft.nothing("unknown_agent");
     };

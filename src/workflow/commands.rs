@@ -10,7 +10,7 @@ use super::{
     Decision, Effect, agents,
     deploying::{busy, unpark},
     draft::Draft,
-    findings, publishing, questions,
+    findings, follow_ups, publishing, questions,
     threads::{by_actor, cancel, may, open, open_issue, raise_asking, settle_stages},
 };
 
@@ -32,6 +32,7 @@ pub(super) fn given(mut draft: Draft<'_>, command: &Command, form: Form) -> Deci
         Command::Revise { text } => revise(draft, text),
         Command::Reject { .. } => reject(draft),
         Command::Answer { number, text } => questions::answer(draft, *number, text),
+        Command::FollowUp { number } => follow_ups::taken(draft, *number),
         Command::Fix => fix(draft),
         Command::Review => review(draft),
         Command::Audit => audit(draft),
@@ -59,6 +60,7 @@ fn needed(command: &Command) -> Permission {
         Command::Approve { .. }
         | Command::Reject { .. }
         | Command::Answer { .. }
+        | Command::FollowUp { .. }
         | Command::Fix
         | Command::Retry
         | Command::Resume

@@ -1,8 +1,10 @@
 //! The one match over everything that can happen.
 
-use crate::model::{CancelledBy, Event, FailKind, Situation, Stop, TaskState, What};
+use crate::model::{CancelledBy, Command, Event, FailKind, Situation, Stop, TaskState, What};
 
-use super::{Decision, agents, commands, deploying, draft::Draft, publishing, questions, threads};
+use super::{
+    Decision, agents, commands, deploying, draft::Draft, follow_ups, publishing, questions, threads,
+};
 
 /// So many events may follow from one another before a person has to look: several times as many as
 /// the longest task with all its rounds has.
@@ -17,7 +19,7 @@ pub fn decide(situation: &Situation, event: &Event) -> Decision {
     }
     let draft = Draft::new(situation, event);
     let over = situation.task.as_ref().is_some_and(|task| task.state.is_final());
-    if over && !matches!(event.what, What::AgentFinished { .. } | What::CommandsFinished { .. }) {
+    if over && !outlives_its_task(&event.what) {
         return draft.nothing("task_over");
     }
     match &event.what {
@@ -42,8 +44,19 @@ pub fn decide(situation: &Situation, event: &Event) -> Decision {
         What::PublishHeld { head } => publishing::held(draft, head),
         What::PublishRefused { refusal } => publishing::refused(draft, refusal),
         What::StartRefused { agent, reason } => agents::start_refused(draft, *agent, reason),
+        What::FollowUpNoted { number } => follow_ups::noted(draft, *number),
         What::DeadlinePassed { question } => questions::deadline_passed(draft, *question),
     }
+}
+
+/// Whether an event is about a task that is over, too.
+fn outlives_its_task(what: &What) -> bool {
+    matches!(
+        what,
+        What::AgentFinished { .. }
+            | What::CommandsFinished { .. }
+            | What::CommandGiven { command: Command::FollowUp { .. }, .. }
+    )
 }
 
 /// Decides when deciding failed for good: a task that Baton is at work on is parked with the reason.

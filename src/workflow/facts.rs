@@ -64,6 +64,7 @@ pub fn facts_needed(event: &Event, task: Option<&Task>) -> Vec<Fact> {
         | What::PublishHeld { .. }
         | What::StartRefused { .. }
         | What::DeadlinePassed { .. }
+        | What::FollowUpNoted { .. }
         | What::PolicyChanged
         | What::RepositoryAdded
         | What::RepositoryRemoved => {}
@@ -98,6 +99,7 @@ fn spends(command: &Command) -> bool {
         | Command::Budget { .. }
         | Command::Provider { .. } => true,
         Command::Reject { .. }
+        | Command::FollowUp { .. }
         | Command::Stop
         | Command::Off
         | Command::On

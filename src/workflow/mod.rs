@@ -12,6 +12,7 @@ mod deploying;
 mod draft;
 mod facts;
 mod findings;
+mod follow_ups;
 mod hashes;
 pub mod policy;
 mod publishing;

@@ -1,6 +1,7 @@
 //! What Baton decides, as conversations and as a table of every state and event.
 
 mod late;
+mod noticing;
 
 use std::fmt::Write as _;
 
@@ -32,6 +33,12 @@ fn planned() -> Play {
 fn asking() -> Play {
     let mut play = approved();
     play.asks(StageKey::Code);
+    play
+}
+
+fn noticing() -> Play {
+    let mut play = approved();
+    play.notices(StageKey::Code);
     play
 }
 
@@ -506,6 +513,7 @@ fn states() -> Vec<(&'static str, Play)> {
         ("planning", assigned()),
         ("plan waits", planned()),
         ("coding", approved()),
+        ("coding, something noticed", noticing()),
         ("question waits", asking()),
         ("testing", tested()),
         ("publishing", publishing()),
@@ -527,6 +535,7 @@ fn outside_events() -> Vec<What> {
         Command::Revise { text: "smaller".into() },
         Command::Reject { why: "no".into() },
         Command::Answer { number: 1, text: "2".into() },
+        Command::FollowUp { number: 1 },
         Command::Fix,
         Command::Review,
         Command::Audit,
@@ -560,6 +569,7 @@ fn outside_events() -> Vec<What> {
         What::RepositoryAdded,
         What::RepositoryRemoved,
         What::DeadlinePassed { question: QuestionId(1) },
+        What::FollowUpNoted { number: 1 },
     ]);
     events
 }
@@ -633,6 +643,10 @@ fn words(decision: &Decision) -> String {
                 Reply::NotHere { .. } => "declined".into(),
                 _ => "answered".into(),
             },
+            Effect::Act(Act::OpenFollowUp { .. }) => "issue opens".into(),
+            Effect::Raise(ReportKind::Progress) if decision.rule == "follow_up_noted" => {
+                "named on the thread".into()
+            }
             Effect::Switch { off } => if *off { "switched off" } else { "switched on" }.into(),
             Effect::Answer { .. } => "answer kept".into(),
             Effect::Merged { .. } => "merge noted".into(),

@@ -5,6 +5,7 @@
 //! - `quiet`    – who may not, and what is nobody's business
 //! - `steering` – commands, labels, closing, deleting
 //! - `asking`   – agents that ask people
+//! - `noticing` – what agents notice outside of their task
 //! - `audits`   – `/baton audit`
 //! - `capacity` – what agents take, and agents for which the machine has no room
 //! - `watching` – agents at work, seen from the command line
@@ -22,6 +23,7 @@ mod capacity;
 mod codex;
 mod hanging;
 mod money;
+mod noticing;
 mod pushes;
 mod quiet;
 mod replicas;

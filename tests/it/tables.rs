@@ -417,6 +417,19 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     db::fetches::insert_all(pool, id, Fetcher::Run(run), &fetches, noon()).await.unwrap();
     let by_agent = Fetcher::Agent(agent);
     db::fetches::insert_all(pool, id, by_agent, &fetches[1..], noon()).await.unwrap();
+    let mut follow_up = FollowUp {
+        number: 1,
+        agent,
+        title: "t".into(),
+        text: "zero: \u{FFFD}".into(),
+        issue: None,
+    };
+    let (title, text) = (follow_up.title.clone(), "zero: \0".into());
+    let noticed = db::follow_ups::NewFollowUp { task: id, agent, title, text, now: noon() };
+    assert_eq!(db::follow_ups::insert(pool, &noticed).await.unwrap(), 1);
+    db::follow_ups::set_issue(pool, id, 1, 12).await.unwrap();
+    follow_up.issue = Some(12);
+    assert!(db::follow_ups::set_issue(pool, id, 2, 12).await.is_err());
     let asking = reports::raise(pool, id, &ReportKind::Asking(1), noon()).await.unwrap();
     let applied = reports::Applied { version: 1, github_id: Some(77), ..Default::default() };
     reports::applied(pool, asking, &applied, noon()).await.unwrap();
@@ -429,6 +442,7 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     assert_eq!(loaded.plans, [plan]);
     assert_eq!(loaded.approvals, [approval]);
     assert_eq!(loaded.findings, [finding]);
+    assert_eq!(loaded.follow_ups, [follow_up]);
     let by: Vec<Fetcher> = loaded.fetches.iter().map(|fetched| fetched.by).collect();
     assert_eq!(by, [Fetcher::Run(run), Fetcher::Run(run), by_agent]);
     assert!(loaded.fetches.iter().map(|one| &one.fetch).eq(fetches.iter().chain(&fetches[1..])));

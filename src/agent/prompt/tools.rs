@@ -42,5 +42,9 @@ fn about(tool: Tool) -> &'static str {
              ask with a `task_request`, answer one with a `task_response` and its correlation."
         }
         Tool::ReadMessages => "`read_messages` reads what they wrote to you.",
+        Tool::EmitEvent => {
+            "`emit_event` with `follow_up` tells people of something outside of your task that deserves an issue of \
+             its own: a defect that you can point to, not a wish. Do not work on it yourself."
+        }
     }
 }

@@ -35,7 +35,11 @@ fn check(table: Vec<(&str, Vec<Command>)>) {
 #[test]
 fn every_word_is_a_command_and_help_lists_every_command() {
     for word in Command::WORDS {
-        let arguments = if word == "answer" { " 1: yes" } else { "" };
+        let arguments = match word {
+            "answer" => " 1: yes",
+            "follow-up" => " 1",
+            _ => "",
+        };
         let meant = said(&format!("/baton {word}{arguments}"));
         assert_eq!(meant.len(), 1, "{word}");
         assert_eq!(meant[0].word(), word);
@@ -58,6 +62,20 @@ fn an_answer_names_its_question_or_is_none() {
         ("/baton answer 2nd: yes", vec![unknown("answer 2nd: yes", "answer")]),
         ("/baton answer 99999999999: yes", vec![unknown("answer 99999999999: yes", "answer")]),
         ("/baton answer", vec![unknown("answer", "answer")]),
+    ]);
+}
+
+#[test]
+fn a_follow_up_is_named_or_none() {
+    let third = Command::FollowUp { number: 3 };
+    check(vec![
+        ("/baton follow-up 3", vec![third.clone()]),
+        ("/baton follow-up #3.", vec![third.clone()]),
+        ("/baton Follow-Up 3\n/baton stop", vec![third, Stop]),
+        ("/baton follow-up", vec![unknown("follow-up", "follow-up")]),
+        ("/baton follow-up all", vec![unknown("follow-up all", "follow-up")]),
+        ("/baton follow-up -1", vec![unknown("follow-up -1", "follow-up")]),
+        ("/baton followup 3", vec![unknown("followup", "follow-up")]),
     ]);
 }
 

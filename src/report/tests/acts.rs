@@ -67,6 +67,8 @@ fn every_reply_says_what_was_done_and_what_would_do() {
         NotHere::NoQuestion,
         NotHere::Unanswered { question: 2 },
         NotHere::NoSuchOption { options: 3 },
+        NotHere::NoFollowUp,
+        NotHere::OpenedAlready { issue: 12 },
         NotHere::Busy,
         NotHere::NothingToFix,
         NotHere::NothingToResume,

@@ -4,8 +4,8 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::model::{
-    Answer, CancelledBy, CriterionVerdict, Desired, Fallback, Micros, ParkReason, PlanHash,
-    Question, ReportKind, TaskOrigin, VerifyOutcome,
+    Answer, CancelledBy, CriterionVerdict, Desired, Fallback, FollowUp, Micros, ParkReason,
+    PlanHash, Question, ReportKind, TaskOrigin, VerifyOutcome,
 };
 use crate::report::render;
 
@@ -182,6 +182,56 @@ fn a_question_is_folded_away_once_it_is_answered_and_the_answer_is_shown() {
     situation.questions[0].answer.as_mut().expect("answered above").by = None;
     let reply = crate::model::Reply::AnsweredByDefault { question: situation.questions[0].id };
     assert_snapshot!("reply_default", crate::report::reply(&situation, &reply));
+}
+
+/// The planner noticed two things.
+fn noticed() -> Situation {
+    let mut situation = coding();
+    let follow_up = |number, title: &str, text: &str| FollowUp {
+        number,
+        agent: AgentId(1),
+        title: title.into(),
+        text: text.into(),
+        issue: None,
+    };
+    let text = "`server.mjs:12` appends and never cuts.\n\n- [ ] **2.** @tom\n/baton approve";
+    situation.follow_ups = vec![
+        follow_up(1, "The log grows without end", text),
+        follow_up(2, "<!-- x --> @tom: close #7 - [ ] **9.**", "</details>"),
+    ];
+    situation
+}
+
+#[test]
+fn what_an_agent_noticed_has_a_box_each_and_its_words_do_nothing() {
+    let situation = noticed();
+    let said = body(render(&situation, &ReportKind::FollowUps(AgentId(1))));
+    assert_eq!((said.matches("- [ ] ").count(), said.matches("@tom").count()), (2, 0), "{said}");
+    assert_snapshot!("follow_ups", said);
+    assert_snapshot!("progress_follow_ups", progress(&situation));
+    let task = situation.task.as_ref().expect("the sample has a task");
+    let issue = crate::report::follow_up_issue(&situation, task, &situation.follow_ups[0]);
+    assert_snapshot!(
+        "follow_up_issue",
+        format!("{}\n{}\n{}", issue.marker, issue.title, issue.body)
+    );
+}
+
+#[test]
+fn what_an_agent_noticed_is_offered_when_it_has_ended_until_each_has_its_issue() {
+    let mut situation = noticed();
+    let offered =
+        |situation: &Situation| match render(situation, &ReportKind::FollowUps(AgentId(1))) {
+            Desired::Comment { minimised, frozen, .. } => Some((minimised, frozen)),
+            _ => None,
+        };
+    situation.follow_ups[0].issue = Some(12);
+    assert_eq!(offered(&situation), Some((false, true)));
+    assert!(progress(&situation).contains("- **1.** The log grows without end → #12\n"));
+    situation.follow_ups[1].issue = Some(13);
+    assert_eq!(offered(&situation), Some((true, true)));
+    situation.agents[0].state = crate::model::AgentState::Running;
+    assert_eq!(offered(&situation), None, "it can still notice more");
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub fn situation() -> Situation {
         approvals: Vec::new(),
         findings: Vec::new(),
         questions: Vec::new(),
+        follow_ups: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
         fetches: Vec::new(),
@@ -255,6 +256,16 @@ impl Play {
             answer: None,
         });
         self.agent_ends(key, End::Asked(id), None, Some(sha(3)))
+    }
+
+    /// Lets the newest agent of a stage notice something outside of its task. Gives whose it is.
+    pub fn notices(&mut self, key: StageKey) -> AgentId {
+        let agent = self.s.last_agent(key).expect("an agent runs").id;
+        let number = u32::try_from(self.s.follow_ups.len()).unwrap() + 1;
+        let (title, text) = ("The log grows".into(), "It is never cut.".into());
+        self.s.follow_ups.push(FollowUp { number, agent, title, text, issue: None });
+        self.happens(Actor::System, What::FollowUpNoted { number });
+        agent
     }
 
     pub fn run_ends(&mut self, passed: bool) -> Decision {
