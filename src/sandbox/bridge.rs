@@ -193,8 +193,9 @@ impl Bridge {
         let ended = self.attend(lifeline);
         if let Some(mut lifeline) = spoken {
             let code = ended.as_ref().map_or_else(BridgeError::code, |code| *code);
-            // Nobody is there any more to hear it.
+            // Nobody may be there any more to hear it.
             let _ = lifeline.write_all(&[code]);
+            let_look(lifeline);
         }
         ended
     }
@@ -250,6 +251,14 @@ impl Bridge {
 /// The code of what was killed, as shells have it.
 const KILLED: u8 = 128 + 9;
 
+/// Stays until Baton has looked once more at what all this used, and hangs up; not for long.
+fn let_look(mut lifeline: Line) {
+    let waits = lifeline.set_nonblocking(false);
+    if waits.and_then(|()| lifeline.set_read_timeout(Some(LOOK))).is_ok() {
+        let _ = lifeline.read(&mut [0]);
+    }
+}
+
 /// Waits until Baton lets go of the lifeline; for ever where there is none.
 async fn cut(lifeline: Option<Line>) {
     let Some(line) = lifeline else { return std::future::pending().await };
@@ -259,6 +268,9 @@ async fn cut(lifeline: Option<Line>) {
         let _ = line.read_u8().await;
     }
 }
+
+/// How long the bridge stays for a last look.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The lifeline's socket, as a flag.
 const LIFELINE_FLAG: &str = "--lifeline";

@@ -10,7 +10,7 @@ use std::{
         unix::process::{CommandExt, ExitStatusExt},
     },
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
+    sync::{Arc, OnceLock, mpsc},
     time::Duration,
 };
 
@@ -27,7 +27,7 @@ use super::{
     bridge::environment_header,
     proc,
     running::{Control, Exit, Input, Output, Running},
-    usage,
+    usage::Seen,
 };
 use crate::model::Footprint;
 
@@ -52,7 +52,7 @@ pub(super) async fn spawn(
         outer_handle: pidfd_open(outer, PidfdFlags::empty())?,
         first: OnceLock::new(),
         generations,
-        seen: Mutex::default(),
+        seen: Seen::default(),
     });
     let streams = streams(&mut guard.0)?;
     let (exit_sender, exit) = watch::channel(None);
@@ -77,29 +77,14 @@ struct Processes {
     /// How many generations below `outer` the bridge is.
     generations: u8,
     /// What they have used, as far as it was looked at.
-    seen: Mutex<Seen>,
-}
-
-/// What looking at a sandbox's processes has shown.
-#[derive(Default)]
-struct Seen {
-    footprint: Footprint,
-    /// Whether the last look was taken.
-    over: bool,
+    seen: Seen,
 }
 
 impl Processes {
     /// Looks once more at the outer process, which has ended and has to be waited for still: until then
     /// its number is nobody else's.
     fn look_last(&self) {
-        self.look();
-        let mut seen = self.seen();
-        seen.footprint.memory = 0;
-        seen.over = true;
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.look_last(self.outer);
     }
 
     /// Kills what is left of the outer process's group, once that has ended and has to be waited for still.
@@ -134,15 +119,11 @@ impl Control for Processes {
     }
 
     fn look(&self) -> Footprint {
-        let mut seen = self.seen();
-        if !seen.over {
-            seen.footprint = seen.footprint.then(usage::below(self.outer));
-        }
-        seen.footprint
+        self.seen.look(self.outer)
     }
 
     fn last(&self) -> Footprint {
-        self.seen().footprint
+        self.seen.last()
     }
 }
 

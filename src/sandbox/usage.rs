@@ -4,7 +4,10 @@
 //! there. What processes that have ended used is in the figures of whoever reaped them, and every reaper of
 //! a sandbox is one of its own processes, up to the one that Baton started.
 
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use rustix::process::Pid;
 
@@ -35,8 +38,47 @@ impl Meter {
     }
 }
 
+/// What looking at one sandbox's processes has shown.
+#[derive(Default)]
+pub(super) struct Seen(Mutex<Looks>);
+
+#[derive(Default)]
+struct Looks {
+    footprint: Footprint,
+    /// Whether the last look was taken.
+    over: bool,
+}
+
+impl Seen {
+    /// Looks at a process and all below it; after the last look nothing changes any more.
+    pub(super) fn look(&self, first: Pid) -> Footprint {
+        let mut looks = self.looks();
+        if !looks.over {
+            looks.footprint = looks.footprint.then(below(first));
+        }
+        looks.footprint
+    }
+
+    /// Looks once more, at the end.
+    pub(super) fn look_last(&self, first: Pid) {
+        self.look(first);
+        let mut looks = self.looks();
+        looks.footprint.memory = 0;
+        looks.over = true;
+    }
+
+    /// The figures of the last look.
+    pub(super) fn last(&self) -> Footprint {
+        self.looks().footprint
+    }
+
+    fn looks(&self) -> MutexGuard<'_, Looks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What a process and all below it use now.
-pub(super) fn below(first: Pid) -> Footprint {
+fn below(first: Pid) -> Footprint {
     let mut sum = Footprint::default();
     let mut left = vec![first.as_raw_nonzero().get()];
     while let Some(pid) = left.pop() {

@@ -8,10 +8,12 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tokio::{io::AsyncReadExt, net::UnixListener};
 
+use super::watch::Orders;
 use crate::sandbox::Exit;
 
 /// A socket that waits for its bridge. Its file goes when it is dropped.
@@ -44,12 +46,16 @@ impl Lifeline {
     /// Waits for the bridge and then for its end; gives the code that it told, or that it was killed.
     ///
     /// Given up, it lets go of the line, which is the end of everything at its other side.
-    pub(super) async fn ended(self) -> Exit {
+    pub(super) async fn ended(self, orders: Arc<Orders>) -> Exit {
         let killed = Exit::Signal(rustix::process::Signal::KILL.as_raw());
         let Ok((mut line, _)) = self.listener.accept().await else { return killed };
+        orders.met(line.peer_cred().ok().and_then(|peer| peer.pid()));
         // Whoever knocks later, from inside, finds nobody.
         drop(self);
-        line.read_u8().await.map_or(killed, |code| Exit::Code(i32::from(code)))
+        let code = line.read_u8().await;
+        // The bridge stays until the line is let go.
+        orders.look_last();
+        code.map_or(killed, |code| Exit::Code(i32::from(code)))
     }
 }
 

@@ -199,9 +199,11 @@ impl Beginning {
         let (orders, taken) = mpsc::unbounded_channel();
         let (exit_sender, exit) = channel::channel(None);
         let reference = format!("container:{id}");
-        let mut running = Running::new(streams, Arc::new(Orders(orders)), reference, exit);
+        let ordered = Arc::new(Orders::new(orders));
+        let control = Arc::clone(&ordered);
+        let mut running = Running::new(streams, control, reference, exit);
         let docker = self.docker.clone();
-        let watch = Watch { docker, id: id.to_owned(), orders: taken, exit: exit_sender };
+        let watch = Watch { docker, id: id.to_owned(), orders: taken, ordered, exit: exit_sender };
         tokio::spawn(watch.follow(lifeline, flowing));
         if let Some(stdin) = &mut running.stdin {
             // A container that fails at once closes its input: its complaint and exit say why, not this.

@@ -1,13 +1,17 @@
 //! Follows one container to its end, carries out what is ordered meanwhile, and takes it away.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bollard::{
     Docker,
     errors::Error,
     query_parameters::{InspectContainerOptions, KillContainerOptions, RemoveContainerOptions},
 };
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -17,7 +21,7 @@ use tokio::{
 use super::lifeline::Lifeline;
 use crate::{
     model::Footprint,
-    sandbox::{Exit, running::Control},
+    sandbox::{Exit, running::Control, usage::Seen},
 };
 
 /// How long the word of the bridge may come later than the end of its output.
@@ -33,26 +37,54 @@ pub(super) enum Order {
     Kill,
 }
 
-/// Hands orders to the watch, which can wait for the daemon's answers.
-pub(super) struct Orders(pub mpsc::UnboundedSender<Order>);
+/// Hands orders to the watch, which can wait for the daemon's answers, and knows the bridge.
+pub(super) struct Orders {
+    orders: mpsc::UnboundedSender<Order>,
+    /// The bridge's number on this machine, once it has called; never where the daemon is on another.
+    bridge: OnceLock<Pid>,
+    seen: Seen,
+}
+
+impl Orders {
+    pub(super) fn new(orders: mpsc::UnboundedSender<Order>) -> Self {
+        Self { orders, bridge: OnceLock::new(), seen: Seen::default() }
+    }
+
+    /// Takes down who is at the other end of the lifeline.
+    pub(super) fn met(&self, pid: Option<i32>) {
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            let _ = self.bridge.set(pid);
+        }
+    }
+
+    /// Looks once more, while the bridge is still there.
+    pub(super) fn look_last(&self) {
+        if let Some(bridge) = self.bridge.get() {
+            self.seen.look_last(*bridge);
+        }
+    }
+}
 
 impl Control for Orders {
     fn interrupt(&self) {
         // The watch has ended, and the container before it.
-        let _ = self.0.send(Order::Interrupt);
+        let _ = self.orders.send(Order::Interrupt);
     }
 
     fn kill(&self) {
-        let _ = self.0.send(Order::Kill);
+        self.look_last();
+        let _ = self.orders.send(Order::Kill);
     }
 
-    /// The daemon would have to be asked, and its answer takes a second: a container is not looked at.
     fn look(&self) -> Footprint {
-        self.last()
+        match self.bridge.get() {
+            Some(bridge) => self.seen.look(*bridge),
+            None => self.last(),
+        }
     }
 
     fn last(&self) -> Footprint {
-        Footprint::default()
+        self.seen.last()
     }
 }
 
@@ -61,6 +93,7 @@ pub(super) struct Watch {
     pub docker: Docker,
     pub id: String,
     pub orders: mpsc::UnboundedReceiver<Order>,
+    pub ordered: Arc<Orders>,
     pub exit: watch::Sender<Option<Exit>>,
 }
 
@@ -75,7 +108,7 @@ impl Watch {
 
     /// Waits until the command has ended and all that it printed was handed on, or until it was killed.
     async fn end(&mut self, lifeline: Lifeline, mut flowing: JoinHandle<()>) -> Exit {
-        let mut word = pin!(lifeline.ended());
+        let mut word = pin!(lifeline.ended(Arc::clone(&self.ordered)));
         let mut told = None;
         loop {
             tokio::select! {

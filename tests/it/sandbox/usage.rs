@@ -1,9 +1,6 @@
 //! What a sandbox's processes take, seen from outside while they run and when they have ended.
 
-use baton::{
-    model::Footprint,
-    sandbox::{Kind, Mount},
-};
+use baton::{model::Footprint, sandbox::Mount};
 
 use super::house::{House, shell};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -20,9 +17,6 @@ const SCRIPT: &str = r#"
 pub async fn what_processes_take_is_seen_while_they_run_and_kept_when_they_have_ended(
     house: &House,
 ) {
-    if not_looked_at(house).await {
-        return;
-    }
     let folder = house.writable("usage");
     let mut spec = shell(SCRIPT);
     spec.workdir.clone_from(&folder);
@@ -55,9 +49,6 @@ pub async fn what_processes_take_is_seen_while_they_run_and_kept_when_they_have_
 }
 
 pub async fn what_a_killed_process_took_is_kept(house: &House) {
-    if not_looked_at(house).await {
-        return;
-    }
     let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo ready; exec sleep 600";
     let mut running = house.sandbox.start(shell(script)).await.unwrap();
     let mut lines = BufReader::new(running.stdout.take().unwrap());
@@ -66,16 +57,6 @@ pub async fn what_a_killed_process_took_is_kept(house: &House) {
     running.wait().await;
     let last = running.meter().last();
     assert!(last.cpu_ms >= 30 && last.memory == 0, "{last:?}");
-}
-
-/// A container is not looked at: nothing is told of it.
-async fn not_looked_at(house: &House) -> bool {
-    if house.kind() != Kind::Container {
-        return false;
-    }
-    let running = house.sandbox.start(shell("sleep 600")).await.unwrap();
-    assert_eq!(running.meter().read(), Footprint::default());
-    true
 }
 
 fn on_no_disk(folder: &std::path::Path) -> bool {

@@ -24,9 +24,9 @@ pub const IMAGE: &str = "baton-test";
 /// What the image holds: what cases, git and the sample's tests call.
 const PROGRAMS: &[&str] = &[
     "bash", "cat", "chmod", "cp", "cut", "date", "dd", "dirname", "env", "find", "git", "grep",
-    "head", "id", "kill", "ln", "ls", "mkdir", "mktemp", "mv", "node", "readlink", "rm", "rmdir",
-    "sed", "seq", "setsid", "sh", "sleep", "sort", "stat", "tail", "tee", "timeout", "touch", "tr",
-    "true", "uname", "unshare", "wc", "xargs",
+    "head", "id", "kill", "ln", "ls", "mkdir", "mktemp", "mv", "node", "perl", "readlink", "rm",
+    "rmdir", "sed", "seq", "setsid", "sh", "sleep", "sort", "stat", "tail", "tee", "timeout",
+    "touch", "tr", "true", "uname", "unshare", "wc", "xargs",
 ];
 
 /// A daemon that serves Docker's API.
