@@ -5,6 +5,7 @@ use std::{
     fs::{self, File, TryLockError},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -57,20 +58,34 @@ pub(super) fn prepare(data: &Path) -> anyhow::Result<PathBuf> {
     Ok(data)
 }
 
+/// How often a folder that is taken is tried again.
+const ATTEMPTS: u32 = 20;
+/// How long after each time.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// Takes the data folder for this process: two servers on one would delete each other's workspaces.
 ///
 /// The kernel lets go of it when the process dies, however it dies. So whoever has it knows that
-/// every earlier server of this folder is dead.
+/// every earlier server of this folder is dead. A program that one was just starting when it died holds it for
+/// a moment longer, so it is waited for a little.
 ///
 /// # Errors
 /// When another server has it.
-pub(super) fn take(data: &Path) -> anyhow::Result<File> {
+pub(super) async fn take(data: &Path) -> anyhow::Result<File> {
     let data = prepare(data)?;
     let path = data.join("server.lock");
     let mut options = File::options();
     options.create(true).truncate(false).write(true).mode(0o600);
     let file = options.open(&path).with_context(|| format!("opening {}", path.display()))?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    for _ in 0..ATTEMPTS {
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        tokio::time::sleep(AGAIN).await;
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => bail!(
             "another baton serve runs on the data folder {}: stop that one first, or name another folder with \

@@ -80,7 +80,7 @@ impl Server {
     pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
         let clock = options.clock.clone();
         let place = Place { data: config.data.clone(), database_url: config.database_url.clone() };
-        let folder = place::take(&config.data)?;
+        let folder = place::take(&config.data).await?;
         let (pool, embedded) = open_database(&place).await?;
         partitions::ensure(&pool, clock.now()).await?;
         let stopping = Stopping::default();
