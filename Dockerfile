@@ -1,4 +1,4 @@
-# The server, the agent program it was tested with, and what both need. Not more: a repository whose tests
+# The server, the agent programs it was tested with, and what they need. Not more: a repository whose tests
 # need a toolchain gets an image that begins with `FROM baton` and installs it, because agents and tests see
 # the programs of this image.
 
@@ -17,6 +17,15 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
     && install -D node_modules/@anthropic-ai/claude-code-linux-*/claude /out/claude \
     && /out/claude --version
 
+FROM node:22-bookworm-slim AS codex
+WORKDIR /agent
+COPY package.json package-lock.json ./
+# Of the package for the platform what the program uses: a search and a sandbox, found beside it.
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+    && mkdir -p /out/codex && cd node_modules/@openai/codex-linux-*/vendor/* \
+    && cp --parents codex-package.json bin/codex codex-path/rg codex-resources/bwrap /out/codex \
+    && /out/codex/bin/codex --version
+
 # What agents run in where `[sandbox] kind = "container"`: docker build --target agent --tag baton-agent .
 # Baton's own program is not in it: it is shown inside from the machine, and needs a C library as new as there. A
 # repository that needs a toolchain gets an image that begins with `FROM baton-agent`.
@@ -25,6 +34,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends bash ca-certificates git \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=claude /out/claude /usr/local/bin/claude
+COPY --from=codex /out/codex /opt/codex
 
 FROM debian:bookworm-slim
 RUN apt-get update \
@@ -35,7 +45,9 @@ RUN apt-get update \
     && install -d -o baton -g baton -m 0711 /var/lib/baton
 COPY --from=build /out/baton /usr/local/bin/baton
 COPY --from=claude /out/claude /usr/local/bin/claude
-ENV BATON_DATA=/var/lib/baton BATON_CLAUDE=/usr/local/bin/claude BATON_CONFIG=/etc/baton/baton.toml
+COPY --from=codex /out/codex /opt/codex
+ENV BATON_CLAUDE=/usr/local/bin/claude BATON_CODEX=/opt/codex/bin/codex
+ENV BATON_DATA=/var/lib/baton BATON_CONFIG=/etc/baton/baton.toml
 USER baton
 WORKDIR /var/lib/baton
 VOLUME /var/lib/baton

@@ -5,8 +5,8 @@ CARGO ?= cargo
 export SQLX_OFFLINE ?= true
 
 demo: setup-demo ## the main job, live, on this machine
-	$(CARGO) build --release --locked
-	./target/release/baton demo $(ARGS)
+	$(CARGO) build --locked
+	./target/debug/baton demo $(ARGS)
 
 test: setup-test ## every test
 	@if command -v cargo-nextest >/dev/null 2>&1; then \

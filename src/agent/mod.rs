@@ -25,7 +25,7 @@ pub use ground::Ground;
 pub use life::{Assignment, Life};
 pub use orders::{Note, Order, Stream, Wires};
 pub use prompt::{Prompts, Rendered};
-pub use runtime::{IMAGE_CLAUDE, Programs, Runtime, codex_package, try_layers};
+pub use runtime::{IMAGE_CLAUDE, IMAGE_CODEX, Programs, Runtime, codex_package, try_layers};
 pub use session::Patience;
 pub use supplies::{Reach, Stock, Supplies};
 pub use toolchains::Toolchains;

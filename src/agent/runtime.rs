@@ -62,6 +62,8 @@ const CODEX: &str = "/baton/codex";
 /// Where it is in an image that has one of its own, as the Dockerfile's `agent`; shown only where the machine
 /// has none.
 pub const IMAGE_CLAUDE: &str = "/usr/local/bin/claude";
+/// The same of `codex`.
+pub const IMAGE_CODEX: &str = "/opt/codex/bin/codex";
 /// The gateway's port inside a network of one's own.
 const PORT: u16 = 4000;
 /// The egress proxy's port there.
@@ -228,6 +230,9 @@ impl Runtime {
     }
 
     fn codex(&self) -> Result<(Vec<String>, Vec<Mount>), String> {
+        if self.programs.codex.is_none() && self.sandbox.image().is_some() {
+            return Ok((vec![IMAGE_CODEX.to_owned()], Vec::new()));
+        }
         let Some(path) = self.programs.codex.clone().filter(|path| path.is_file()) else {
             return Err(
                 "the codex program is not on this machine: install it and set BATON_CODEX to \

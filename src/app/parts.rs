@@ -241,8 +241,10 @@ pub(super) fn runtime(
 
 /// The providers that agents can be of here.
 fn providers(agents: &Agents) -> Vec<String> {
-    let claude = agents.claude.is_some() || installed_claude().is_some();
-    let codex = agents.codex.is_some() || installed_codex().is_some();
+    // An image is taken to have both.
+    let in_image = matches!(agents.sandbox, SandboxChoice::Container(_));
+    let claude = in_image || agents.claude.is_some() || installed_claude().is_some();
+    let codex = in_image || agents.codex.is_some() || installed_codex().is_some();
     let all = [
         ("claude", claude && agents.upstream.is_open()),
         ("codex", codex && agents.openai.is_open()),

@@ -10,7 +10,7 @@ use tokio::{net::TcpStream, process::Command, time::timeout};
 
 use super::Check;
 use crate::{
-    agent::{IMAGE_CLAUDE, Toolchains, try_layers},
+    agent::{IMAGE_CLAUDE, IMAGE_CODEX, Toolchains, try_layers},
     app::{installed_claude, installed_codex, parts},
     config::{Config, SandboxChoice, Upstream},
     provider::ProviderKind,
@@ -131,11 +131,12 @@ pub(super) async fn program(config: &Config, data: Option<&Path>) -> Check {
     } else {
         (ProviderKind::Claude, "BATON_CLAUDE", agents.claude.clone().or_else(installed_claude))
     };
-    // An image has a claude of its own, for a machine that has none.
-    let in_image = match (kind, &path, &agents.sandbox, data) {
-        (ProviderKind::Claude, None, SandboxChoice::Container(containers), Some(data)) => {
-            let said = said_inside(config, data, &[IMAGE_CLAUDE, "--version"]).await;
-            Some((containers.image.clone(), said))
+    // An image has programs of its own, for a machine that has none.
+    let in_image = match (&path, &agents.sandbox, data) {
+        (None, SandboxChoice::Container(containers), Some(data)) => {
+            let program = if kind == ProviderKind::Codex { IMAGE_CODEX } else { IMAGE_CLAUDE };
+            let said = said_inside(config, data, &[program, "--version"]).await;
+            Some((format!("{program} in {}", containers.image), said))
         }
         _ => None,
     };
@@ -162,7 +163,7 @@ async fn pinned(
     );
     let (place, said) = match (path, in_image) {
         (Some(path), _) => (path.display().to_string(), said_version(&path).await),
-        (None, Some((image, said))) => (format!("{IMAGE_CLAUDE} in {image}"), said),
+        (None, Some((place, said))) => (place, said),
         (None, None) => return Check::fails(NAME, format!("{name} is not installed"), install),
     };
     match said {
