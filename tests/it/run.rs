@@ -89,6 +89,15 @@ impl Desk {
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
+    /// Lets agents run in containers from now on.
+    fn take_containers_of(&self, podman: &Podman) {
+        let mut file = fs::read_to_string(self.path("baton.toml")).unwrap();
+        let socket = podman.socket();
+        file +=
+            &format!("[sandbox]\nkind = \"container\"\nimage = \"{IMAGE}\"\nsocket = {socket:?}\n");
+        fs::write(self.path("baton.toml"), file).unwrap();
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
         command
@@ -202,10 +211,7 @@ async fn a_request_is_carried_out_by_the_real_claude_program() {
 async fn a_request_is_carried_out_by_the_real_claude_program_in_a_container() {
     let Some(podman) = Podman::start() else { return };
     let desk = Desk::with(Crew::new()).await;
-    let mut file = fs::read_to_string(desk.path("baton.toml")).unwrap();
-    let socket = podman.socket();
-    file += &format!("[sandbox]\nkind = \"container\"\nimage = \"{IMAGE}\"\nsocket = {socket:?}\n");
-    fs::write(desk.path("baton.toml"), file).unwrap();
+    desk.take_containers_of(&podman);
     carried_out_by_claude(desk).await;
     assert_eq!(podman.containers(), [""; 0], "left behind");
 }
@@ -224,7 +230,19 @@ async fn carried_out_by_claude(desk: Desk) {
 
 #[tokio::test]
 async fn a_request_is_carried_out_by_the_real_codex_program_with_a_key_of_its_own() {
+    carried_out_by_codex(Desk::with(Crew::new()).await).await;
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_by_the_real_codex_program_in_a_container() {
+    let Some(podman) = Podman::start() else { return };
     let desk = Desk::with(Crew::new()).await;
+    desk.take_containers_of(&podman);
+    carried_out_by_codex(desk).await;
+    assert_eq!(podman.containers(), [""; 0], "left behind");
+}
+
+async fn carried_out_by_codex(desk: Desk) {
     let mut command = desk.codex_command(&[REQUEST]);
     let running = tokio::task::spawn_blocking(move || command.output().unwrap());
     let ran = Ran::of(running.await.unwrap());
