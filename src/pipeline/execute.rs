@@ -111,14 +111,30 @@ pub(super) async fn refresh_mirror(
     let repo = parts.github.repository(repository);
     let (url, token) = (repo.git_url(), repo.git_token(Access::Read).await?);
     let workspaces = &parts.runtime.workspaces;
-    let mut refreshed = workspaces.refresh(repository.id, &url, Some(&token)).await;
-    if let (Ok(()), Some(commit)) = (&refreshed, commit) {
-        refreshed = workspaces.complete(repository.id, commit, &url, Some(&token)).await;
+    workspaces.refresh(repository.id, &url, Some(&token)).await.map_err(remote_is_away)?;
+    match commit {
+        Some(commit) => complete_mirror(parts, situation, commit).await,
+        None => Ok(()),
     }
-    refreshed.map_err(|error| {
-        let message = error.to_string();
-        Failure::GitHub(GitHubError::Retry { after: Duration::from_secs(2), message })
-    })
+}
+
+/// Brings what the mirror lacks of one commit.
+async fn complete_mirror(
+    parts: &Parts,
+    situation: &Situation,
+    commit: &Sha,
+) -> Result<(), Failure> {
+    let repository = &situation.repository;
+    let repo = parts.github.repository(repository);
+    let (url, token) = (repo.git_url(), repo.git_token(Access::Read).await?);
+    let workspaces = &parts.runtime.workspaces;
+    let completed = workspaces.complete(repository.id, commit, &url, Some(&token)).await;
+    completed.map_err(remote_is_away)
+}
+
+fn remote_is_away(error: crate::workspace::WorkspaceError) -> Failure {
+    let message = error.to_string();
+    Failure::GitHub(GitHubError::Retry { after: Duration::from_secs(2), message })
 }
 
 /// What the agent builds with, or how its life has ended before it began. Only who writes waits for a
@@ -217,19 +233,29 @@ async fn extra(
 ) -> Result<prompt::Extra, Failure> {
     let default = situation.repository.default_branch.clone();
     let (stage, base) = (agent.stage, agent.base.clone());
-    let reading = parts.runtime.workspaces.read(situation.repository.id, move |mirror| {
+    let (repository, workspaces) = (situation.repository.id, &parts.runtime.workspaces);
+    let hopeless = |error: crate::workspace::WorkspaceError| Failure::Hopeless(error.to_string());
+    let seeking = workspaces.read(repository, move |mirror| {
         let tip = mirror.branch(&default)?;
         let from = match (stage, &tip) {
             (StageKey::Review, Some(tip)) => mirror.merge_base(tip, &base)?,
             (StageKey::Deploy, _) => mirror.first_parent(&base)?,
             _ => None,
         };
+        Ok((tip, from))
+    });
+    let (tip, from) = seeking.await.map_err(hopeless)?;
+    if let Some(from) = &from {
+        // What changed has to be there on both sides.
+        complete_mirror(parts, situation, from).await?;
+    }
+    let base = agent.base.clone();
+    let reading = workspaces.read(repository, move |mirror| {
         let diff = from.map(|from| mirror.diff_text(&from, &base, MAX_DIFF)).transpose()?;
         let instructions = tip.map(|tip| mirror.instructions(&tip)).transpose()?;
         Ok((diff, instructions.flatten()))
     });
-    let (diff, instructions) =
-        reading.await.map_err(|error| Failure::Hopeless(error.to_string()))?;
+    let (diff, instructions) = reading.await.map_err(hopeless)?;
     let left = match &situation.task {
         Some(task) => context_entries::list(&parts.pool, task.id).await?,
         None => Vec::new(),

@@ -77,6 +77,21 @@ async fn large_files_are_fetched_for_the_commit_that_is_checked_out_and_no_other
 }
 
 #[tokio::test]
+async fn a_change_of_a_large_file_is_shown_once_both_sides_are_there() {
+    let (house, old, new) = house_with_a_past(true).await;
+    let changed = || {
+        let (old, new) = (old.clone(), new.clone());
+        house.workspaces.read(REPOSITORY, move |mirror| mirror.diff_text(&old, &new, 10_000))
+    };
+    assert!(changed().await.is_err(), "a side is missing");
+    for commit in [&old, &new] {
+        house.workspaces.complete(REPOSITORY, commit, &house.remote(), None).await.unwrap();
+    }
+    let text = changed().await.unwrap();
+    assert!(text.contains("film.bin") && text.contains("+film 2"), "{text}");
+}
+
+#[tokio::test]
 async fn a_remote_that_leaves_nothing_out_is_mirrored_whole() {
     let (house, old, _) = house_with_a_past(false).await;
     assert_eq!(mebibytes(&house.mirror().join("objects")), 6);
