@@ -169,6 +169,23 @@ async fn a_toolchain_that_the_server_has_not_is_named_with_what_its_operator_can
     registry.shutdown().await;
 }
 
+#[tokio::test]
+async fn an_image_that_the_server_cannot_give_is_named_with_what_its_operator_can_do() {
+    let registry = Registry::start().await.unwrap();
+    let policy = json!({"version": 1, "environment": {"image": "node:22"}, "test": "true"});
+    let sample = Sample::new(policy, &[], "", "");
+    let story = story(&registry, &sample, Arc::new(Crew::new())).await;
+    let issue = story.assigned();
+    // Who only reads plans all the same.
+    story.approve(issue).await;
+    story.until_state("parked").await;
+    story.until_quiet().await;
+    let told = progress(story.github(), issue);
+    assert!(told.contains("node:22, and this server runs agents in bubblewrap"), "{told}");
+    story.end().await;
+    registry.shutdown().await;
+}
+
 /// A crew whose coder does one deed and says that it is done.
 struct Deed(String);
 
