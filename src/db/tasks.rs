@@ -1,5 +1,7 @@
 //! `tasks`: pieces of work. Reading is in [`super::situations`] and here; writing is guarded by version.
 
+use std::collections::BTreeMap;
+
 use sqlx::{PgConnection, PgExecutor};
 
 use super::{
@@ -8,8 +10,8 @@ use super::{
     task_refs::{self, RefKind},
 };
 use crate::model::{
-    BranchName, InputHash, Micros, Person, Policy, RepositoryId, Sha, Task, TaskId, TaskInput,
-    TaskOrigin, TaskState, Timestamp,
+    BranchName, InputHash, Micros, Person, Policy, RepositoryId, Role, RolePolicy, Sha, Task,
+    TaskId, TaskInput, TaskOrigin, TaskState, Timestamp,
 };
 
 /// A task that begins.
@@ -135,17 +137,20 @@ pub async fn save(
     one_row(&result, "task", task.id)
 }
 
-/// Replaces the policy that a task keeps.
+/// Says who plays which role of a task from now on; the rest of the policy that it keeps stays as it was read.
 ///
 /// # Errors
 /// [`DbError::Absent`] when there is none of that id.
-pub async fn set_policy(
+pub async fn set_roles(
     executor: impl PgExecutor<'_>,
     id: TaskId,
-    policy: &Policy,
+    roles: &BTreeMap<Role, RolePolicy>,
 ) -> Result<(), DbError> {
-    let policy = decode::write(policy);
-    let result = sqlx::query!("UPDATE tasks SET policy = $2 WHERE id = $1", id.0, policy);
+    let result = sqlx::query!(
+        "UPDATE tasks SET policy = jsonb_set(policy, '{roles}', $2) WHERE id = $1",
+        id.0,
+        decode::write(roles),
+    );
     one_row(&result.execute(executor).await?, "task", id)
 }
 

@@ -100,7 +100,7 @@ impl<'a> Apply<'a> {
             Effect::Provider { provider } => {
                 self.policy.play_by(provider, &self.situation.server.provider);
                 let task = self.task()?.id;
-                tasks::set_policy(&mut *tx, task, &self.policy).await?;
+                tasks::set_roles(&mut *tx, task, &self.policy.roles).await?;
             }
             Effect::Rounds { rounds } => self.task()?.rounds = *rounds,
             Effect::Pull { number, head } => self.pull(tx, *number, head).await?,
