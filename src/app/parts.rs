@@ -25,7 +25,7 @@ use crate::{
     gateway::{self, Api, Credential, DatabaseAgents, Gateway, Price, Prices},
     github,
     logs::{DatabaseLines, LogSettings, Logs, Redactor},
-    model::{Micros, Timestamp},
+    model::{Limits, Micros, Timestamp},
     pipeline::{DeployGrant, Parts, Settings},
     queue::Wakes,
     sandbox::{Bubblewrap, Container, Host, Owner, Sandbox},
@@ -61,18 +61,13 @@ pub(super) async fn build(
     let redactor = Redactor::new(secrets.iter().map(secrecy::ExposeSecret::expose_secret));
     let wakes = Wakes::new();
     let redact = redactor.clone();
-    let tools = tools::router(Tools {
+    let tools = Tools {
         pool: pool.clone(),
         clock: clock.clone(),
         wakes: wakes.clone(),
         redact: Arc::new(move |text: &str| redact.redact(text)),
-    });
-    let books = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone()));
-    let resting = db::provider_keys::list_resting(pool, clock.now()).await?;
-    let resting: Vec<_> =
-        resting.into_iter().map(|cooldown| (cooldown.name, cooldown.until)).collect();
-    let settings = gateway_settings(&config.agents, &data, &resting);
-    let gateway = Gateway::start_beside(settings, books, clock.clone(), tools)?;
+    };
+    let gateway = gateway(config, &data, &limits, tools).await?;
     let bridge = match &options.bridge {
         Some(bridge) => bridge.clone(),
         None => std::env::current_exe()?,
@@ -108,6 +103,22 @@ pub(super) async fn build(
         settings,
     };
     Ok((parts, gateway))
+}
+
+/// Starts what agents reach by their one socket: the models' APIs, and Baton's own tools.
+async fn gateway(
+    config: &Config,
+    data: &Path,
+    limits: &Limits,
+    tools: Tools,
+) -> anyhow::Result<Gateway> {
+    let (pool, clock) = (tools.pool.clone(), tools.clock.clone());
+    let books = Arc::new(DatabaseAgents::new(pool.clone(), limits.clone()));
+    let resting = db::provider_keys::list_resting(&pool, clock.now()).await?;
+    let resting: Vec<_> =
+        resting.into_iter().map(|cooldown| (cooldown.name, cooldown.until)).collect();
+    let settings = gateway_settings(&config.agents, data, &resting);
+    Ok(Gateway::start_beside(settings, books, clock, tools::router(tools))?)
 }
 
 fn node_name(data: &Path) -> String {
