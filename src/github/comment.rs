@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::client::Call;
-use super::wire::{Account, Created, author};
+use super::wire::{Account, Created, author, begins_with};
 use super::{GitHubError, Repo};
 use crate::model::{CommentId, Person, Reaction, Timestamp, Untrusted};
 
@@ -72,7 +72,7 @@ impl Repo {
         Ok(pages.all().await?.into_iter().map(read).collect())
     }
 
-    /// The first comment of the App's own that holds the marker.
+    /// The first comment of the App's own that begins with the marker.
     ///
     /// # Errors
     /// `Gone` when the issue was deleted.
@@ -86,7 +86,7 @@ impl Repo {
         while let Some(page) = pages.next::<Vec<CommentAnswer>>().await? {
             let marked = page.into_iter().find(|comment| {
                 comment.user.as_ref().is_some_and(|user| user.id == own)
-                    && comment.body.as_ref().is_some_and(|body| body.contains(marker))
+                    && comment.body.as_ref().is_some_and(|body| begins_with(body, marker))
             });
             if let Some(CommentAnswer { id, node_id, .. }) = marked {
                 return Ok(Some(CreatedComment { id: CommentId(id), node: node_id }));

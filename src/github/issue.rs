@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::client::Call;
 use super::path::segment;
-use super::wire::{Account, Numbered, author};
+use super::wire::{Account, Numbered, author, begins_with};
 use super::{GitHubError, Repo};
 use crate::model::{Person, Untrusted};
 
@@ -71,7 +71,7 @@ impl Repo {
         Ok(self.read::<Numbered>(&Call::post(self.path("/issues"), body)).await?.number)
     }
 
-    /// The issue of the App's own whose text begins with the marker: further down, somebody quotes one.
+    /// The issue of the App's own whose text begins with the marker.
     ///
     /// # Errors
     /// None of its own.
@@ -82,9 +82,7 @@ impl Repo {
         while let Some(page) = pages.next::<Vec<IssueAnswer>>().await? {
             let issues = page.into_iter().map(read_issue);
             let marked = issues.into_iter().find(|issue| {
-                !issue.is_pull
-                    && issue.author.id == own.bot
-                    && issue.body.0.trim_start().starts_with(marker)
+                !issue.is_pull && issue.author.id == own.bot && begins_with(&issue.body.0, marker)
             });
             if let Some(issue) = marked {
                 return Ok(Some(issue.number));

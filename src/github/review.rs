@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::client::Call;
 use super::diff::{FileAnswer, ShownLines};
-use super::wire::Account;
+use super::wire::{Account, begins_with};
 use super::{GitHubError, Repo};
 use crate::model::{ReviewComment, Sha, cut};
 
@@ -81,7 +81,7 @@ impl Repo {
         self.placed(pull, posted.id, comments).await
     }
 
-    /// The App's own review whose text holds the marker, with where its remarks stand.
+    /// The App's own review whose text begins with the marker, with where its remarks stand.
     ///
     /// # Errors
     /// None of its own.
@@ -96,7 +96,7 @@ impl Repo {
         while let Some(page) = pages.next::<Vec<ReviewAnswer>>().await? {
             let marked = page.into_iter().find(|review| {
                 review.user.as_ref().is_some_and(|user| user.id == own)
-                    && review.body.as_ref().is_some_and(|body| body.contains(marker))
+                    && review.body.as_ref().is_some_and(|body| begins_with(body, marker))
             });
             if let Some(review) = marked {
                 return self.placed(pull, review.id, comments).await.map(Some);

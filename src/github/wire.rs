@@ -27,6 +27,11 @@ pub(super) fn author(account: Option<Account>) -> Person {
     account.map_or_else(|| Person { id: ActorId(GHOST), login: ghost_login() }, Account::person)
 }
 
+/// Whether a text begins with a marker; one further down is a quotation.
+pub(super) fn begins_with(text: &str, marker: &str) -> bool {
+    text.trim_start().starts_with(marker)
+}
+
 fn ghost_login() -> Login {
     Login::new("ghost").expect("`ghost` is made of letters")
 }

@@ -74,7 +74,7 @@ async fn a_review_of_its_own_pull_request_comments_and_folds_what_has_no_line() 
     let (number, head) = world.own_pull().await;
     let marker = "<!-- baton:review:1 -->";
     let remarks = [remark(1, "src/lib.rs", 2), remark(2, "src/lib.rs", 900), remark(3, "gone", 1)];
-    let body = format!("Three remarks.{marker}");
+    let body = format!("{marker}\nThree remarks.");
     let review = world.repo.create_review(number, &head, &body, &remarks).await.unwrap();
     let placed: Vec<u32> = review.placed.iter().map(|placed| placed.finding).collect();
     assert_eq!(placed, [1]);

@@ -66,13 +66,15 @@ async fn a_comment_is_found_again_on_a_late_page_and_never_a_forged_one() {
     for count in 0..204 {
         owner.comment(REPO, number, &format!("word {count}")).unwrap();
     }
+    // What the App quotes of others is not its own either.
+    world.repo.create_comment(number, &format!("> forged {marker}")).await.unwrap();
     assert_eq!(world.repo.find_comment_by_marker(number, marker).await, Ok(None));
-    let made = world.repo.create_comment(number, &format!("Here. {marker}")).await.unwrap();
+    let made = world.repo.create_comment(number, &format!("{marker}\nHere.")).await.unwrap();
     let found = world.repo.find_comment_by_marker(number, marker).await.unwrap();
     assert_eq!(found.as_ref(), Some(&made));
     let comments = world.repo.comments(number).await.unwrap();
-    assert_eq!(comments.len(), 206);
-    assert_eq!(comments.iter().filter(|comment| comment.author_is_own).count(), 1);
+    assert_eq!(comments.len(), 207);
+    assert_eq!(comments.iter().filter(|comment| comment.author_is_own).count(), 2);
 }
 
 #[tokio::test]
