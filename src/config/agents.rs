@@ -49,15 +49,15 @@ pub struct Upstream {
     pub base_url: String,
     /// API keys, in the order in which they are used.
     pub api_keys: Vec<SecretString>,
-    /// OAuth bearer tokens, used after the keys.
-    pub bearers: Vec<SecretString>,
+    /// Tokens of subscriptions, used after the keys; Anthropic alone has them.
+    pub oauth_tokens: Vec<SecretString>,
 }
 
 impl Upstream {
     /// Whether agents can be given this API.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !self.api_keys.is_empty() || !self.bearers.is_empty()
+        !self.api_keys.is_empty() || !self.oauth_tokens.is_empty()
     }
 }
 
@@ -160,7 +160,7 @@ fn anthropic(source: &mut Source, base_url: Option<String>, key_file: Option<Str
     Upstream {
         base_url: base_url.unwrap_or_else(|| "https://api.anthropic.com".to_owned()),
         api_keys: parted(source.secret("ANTHROPIC_API_KEY", key_file)),
-        bearers: parted(source.secret("CLAUDE_CODE_OAUTH_TOKEN", None)),
+        oauth_tokens: parted(source.secret("CLAUDE_CODE_OAUTH_TOKEN", None)),
     }
 }
 
@@ -171,7 +171,7 @@ fn openai(source: &mut Source, base_url: Option<String>, key_file: Option<String
         // OpenAI's own programs want it with the version, which the gateway adds itself.
         base_url: base_url.trim_end_matches('/').trim_end_matches("/v1").to_owned(),
         api_keys: parted(source.secret("OPENAI_API_KEY", key_file)),
-        bearers: Vec::new(),
+        oauth_tokens: Vec::new(),
     }
 }
 

@@ -69,6 +69,8 @@ impl Config {
 pub struct Local {
     /// Running agents.
     pub agents: Agents,
+    /// Folders of tools that they see, outside of `/usr`.
+    pub tools: Vec<PathBuf>,
     /// What they may cost.
     pub limits: Limits,
 }
@@ -83,9 +85,9 @@ impl Local {
         file: Option<&str>,
     ) -> Result<Self, Mistakes> {
         let mut source = Source::new(environment, file);
-        let (sandbox, _) = sandbox::read(&mut source);
+        let (sandbox, SandboxTools { tools }) = sandbox::read(&mut source);
         let agents = Agents { sandbox, ..Agents::read(&mut source) };
-        let local = Self { agents, limits: limits::read(&mut source) };
+        let local = Self { agents, tools, limits: limits::read(&mut source) };
         source.so_far()?;
         Ok(local)
     }
@@ -222,7 +224,7 @@ mod tests {
             secrets.iter().map(|it| secrecy::ExposeSecret::expose_secret(it).to_owned()).collect()
         };
         assert_eq!(plain(&upstream.api_keys), ["one", "two"]);
-        assert_eq!(plain(&upstream.bearers), ["three"]);
+        assert_eq!(plain(&upstream.oauth_tokens), ["three"]);
     }
 
     #[test]

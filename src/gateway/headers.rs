@@ -52,6 +52,9 @@ const REFUSED_BETAS: [&str; 9] = [
     "oauth",
 ];
 
+/// What Anthropic wants named beside a token of a subscription.
+const OAUTH_BETA: &str = "oauth-2025-04-20";
+
 /// The token that a request carries.
 pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
     if let Some(key) = headers.get(API_KEY) {
@@ -70,11 +73,9 @@ pub(super) fn to_the_api(from_agent: &HeaderMap, credential: &Credential) -> Hea
         }
     }
     let betas = from_agent.get_all(BETA).iter().filter_map(|value| value.to_str().ok());
-    let kept: Vec<&str> = betas
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|beta| passes(beta))
-        .collect();
+    let asked = betas.flat_map(|value| value.split(',')).map(str::trim);
+    let demanded = matches!(credential, Credential::OAuth(_)).then_some(OAUTH_BETA);
+    let kept: Vec<&str> = asked.filter(|beta| passes(beta)).chain(demanded).collect();
     if let Ok(value) = HeaderValue::from_str(&kept.join(","))
         && !kept.is_empty()
     {
@@ -95,7 +96,9 @@ fn passes(beta: &str) -> bool {
 fn credential_header(credential: &Credential) -> (HeaderName, String) {
     match credential {
         Credential::ApiKey(key) => (API_KEY, key.expose_secret().to_owned()),
-        Credential::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", token.expose_secret())),
+        Credential::Bearer(token) | Credential::OAuth(token) => {
+            (AUTHORIZATION, format!("Bearer {}", token.expose_secret()))
+        }
     }
 }
 
@@ -162,6 +165,14 @@ mod tests {
         )]);
         let out = to_the_api(&from_agent, &Credential::ApiKey("real".into()));
         assert_eq!(out[BETA], "claude-code-20250219,effort-2025-11-24");
+    }
+
+    #[test]
+    fn the_token_of_a_subscription_goes_out_with_the_beta_that_it_needs() {
+        let from_agent = map(&[("anthropic-beta", "effort-2025-11-24,oauth-2099-01-01")]);
+        let out = to_the_api(&from_agent, &Credential::OAuth("real".into()));
+        let betas = "effort-2025-11-24,oauth-2025-04-20";
+        assert_eq!(out, map(&[("anthropic-beta", betas), ("authorization", "Bearer real")]));
     }
 
     #[test]

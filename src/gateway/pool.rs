@@ -16,13 +16,18 @@ pub enum Credential {
     ApiKey(SecretString),
     /// Sent as `authorization: Bearer`, as OpenAI wants every one of its keys.
     Bearer(SecretString),
+    /// A token of somebody's subscription, as `claude setup-token` gives it.
+    ///
+    /// Sent as `authorization: Bearer` together with the beta that Anthropic's own program names in its
+    /// `anthropic-beta`; without it the API answers 401, "OAuth authentication is currently not supported".
+    OAuth(SecretString),
 }
 
 impl Credential {
     /// The secret itself.
     pub(super) fn secret(&self) -> &SecretString {
         match self {
-            Self::ApiKey(secret) | Self::Bearer(secret) => secret,
+            Self::ApiKey(secret) | Self::Bearer(secret) | Self::OAuth(secret) => secret,
         }
     }
 

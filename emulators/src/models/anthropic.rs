@@ -1,84 +1,68 @@
 //! The scripted server of the Anthropic Messages API.
 
-use std::io;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request as HttpRequest, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{head, post};
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 
 use super::answer::Answer;
-use super::door::{NotLetIn, RecordedRequest, Settings, Shared, garbage, wait};
-use super::faults::{Fault, Faults};
+use super::door::{Api, NotLetIn, Server, Shared, bearer, text, wait};
+use super::faults::Fault;
 use super::request::Request;
 use super::stream::{Ending, Parts, as_events, as_json, identifier};
 use super::usage::Usage;
-use crate::listener::Listener;
 
-/// A running server; dropping it ends it.
+/// The Messages API.
 #[derive(Debug)]
-pub struct Anthropic {
-    listener: Listener,
-    shared: Arc<Shared>,
-}
+pub struct Messages;
 
-impl Anthropic {
-    /// Starts a server; fails when the address cannot be listened at.
-    pub async fn start(settings: Settings) -> io::Result<Self> {
-        let listen = settings.listen;
-        let shared = Arc::new(Shared::new(settings));
-        let router = Router::new()
+/// A scripted server of the Messages API; its URL is what `ANTHROPIC_BASE_URL` should be.
+pub type Anthropic = Server<Messages>;
+
+/// What has to be named beside a token of a subscription.
+const OAUTH_BETA: &str = "oauth-2025-04-20";
+
+impl Api for Messages {
+    fn routes() -> Router<Arc<Shared>> {
+        Router::new()
             .route("/", head(|| async { StatusCode::OK }))
             .route("/v1/messages", post(messages))
             .route("/v1/messages/count_tokens", post(count_tokens))
             .method_not_allowed_fallback(unknown)
             .fallback(unknown)
-            .layer(DefaultBodyLimit::disable())
-            .with_state(Arc::clone(&shared));
-        Ok(Self { listener: Listener::start(listen, router).await?, shared })
     }
 
-    /// What `ANTHROPIC_BASE_URL` should be, without a slash at its end.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.listener.address())
+    fn key_of(headers: &HeaderMap) -> Option<&str> {
+        let betas = text(headers, "anthropic-beta").unwrap_or_default();
+        let token = || bearer(headers).filter(|_| betas.split(',').any(|beta| beta == OAUTH_BETA));
+        text(headers, "x-api-key").or_else(token)
     }
 
-    /// Every request for messages or token counts so far, oldest first.
-    pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.shared.requests()
+    fn refused(refusal: NotLetIn) -> Response {
+        match refusal {
+            NotLetIn::TooLarge(cause) => error(413, "request_too_large", &cause, None),
+            NotLetIn::WrongKey => error(401, "authentication_error", "invalid x-api-key", None),
+            NotLetIn::NoJson => error(400, "invalid_request_error", "the body is no JSON", None),
+        }
     }
 
-    /// What goes wrong next.
-    pub fn faults(&self) -> Faults {
-        self.shared.faults.clone()
-    }
-
-    /// Ends the server and all its connections.
-    pub async fn shutdown(self) {
-        self.listener.shutdown().await;
+    fn error(status: u16, kind: &str, message: &str, retry_after: Option<u64>) -> Response {
+        error(status, kind, message, retry_after)
     }
 }
 
 /// `POST /v1/messages`.
 async fn messages(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Response {
-    let body = match shared.admit(request).await {
-        Ok(body) => body,
-        Err(refusal) => return refused(refusal),
+    let (body, fault) = match shared.admit::<Messages>(request).await {
+        Ok(admitted) => admitted,
+        Err(response) => return response,
     };
-    let fault = shared.faults.take();
-    match &fault {
-        Some(Fault::Status { status, retry_after, kind, message }) => {
-            return error(*status, kind, message, *retry_after);
-        }
-        Some(Fault::Garbage) => return garbage(&body),
-        Some(Fault::Delay(time)) => tokio::time::sleep(*time).await,
-        Some(Fault::CutAfter(_) | Fault::Stall) | None => {}
-    }
     let request = Request::parse(&body);
     let answer = shared.brain.answer(&request);
     wait(answer.pace).await;
@@ -92,21 +76,12 @@ async fn messages(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Re
 
 /// `POST /v1/messages/count_tokens`.
 async fn count_tokens(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Response {
-    match shared.admit(request).await {
+    match shared.read::<Messages>(request).await {
         Ok(body) => {
             let usage = Usage::estimate(&body, &Answer::new());
             axum::Json(json!({"input_tokens": usage.all_input()})).into_response()
         }
-        Err(refusal) => refused(refusal),
-    }
-}
-
-/// Why a request was not let in, in the API's shape.
-fn refused(refusal: NotLetIn) -> Response {
-    match refusal {
-        NotLetIn::TooLarge(cause) => error(413, "request_too_large", &cause, None),
-        NotLetIn::WrongKey => error(401, "authentication_error", "invalid x-api-key", None),
-        NotLetIn::NoJson => error(400, "invalid_request_error", "the body is no JSON", None),
+        Err(refusal) => Messages::refused(refusal),
     }
 }
 

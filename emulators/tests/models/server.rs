@@ -53,6 +53,7 @@ async fn plain_answer_is_one_object() {
     let model = anthropic(Say("hi".into())).await;
     let url = format!("{}/v1/messages", model.url());
     let request = client().post(url).bearer_auth(KEY).json(&body(false));
+    let request = request.header("anthropic-beta", "effort-2025-11-24,oauth-2025-04-20");
     let answer: Value = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(answer["content"], json!([{"type": "text", "text": "hi"}]));
     assert_eq!(answer["stop_reason"], "end_turn");
@@ -67,7 +68,9 @@ async fn plain_answer_is_one_object() {
 async fn another_key_is_not_let_in() {
     let model = anthropic(Say("hi".into())).await;
     let url = format!("{}/v1/messages", model.url());
-    for request in [client().post(&url).header("x-api-key", "other"), client().post(&url)] {
+    let post = || client().post(&url);
+    // The right token, but without the beta that it needs, is none either.
+    for request in [post().header("x-api-key", "other"), post(), post().bearer_auth(KEY)] {
         let response = request.json(&body(false)).send().await.unwrap();
         assert_eq!(response.status(), 401);
         let answer: Value = response.json().await.unwrap();

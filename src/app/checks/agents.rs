@@ -221,7 +221,7 @@ pub(super) async fn model_apis(config: &Config, proxy: Option<&String>) -> Vec<C
 /// Opens a connection to a model's API and closes it: nothing is asked, nothing is paid.
 async fn model_api(upstream: &Upstream, variable: &str, proxy: Option<&String>) -> Check {
     const NAME: &str = "model API";
-    let kind = match (upstream.api_keys.len(), upstream.bearers.len()) {
+    let kind = match (upstream.api_keys.len(), upstream.oauth_tokens.len()) {
         (1, 0) => "an API key".to_owned(),
         (0, 1) => "an OAuth token".to_owned(),
         (keys, tokens) => format!("{} credentials", keys + tokens),

@@ -218,7 +218,7 @@ impl Recipe {
         let [upstream, openai] = urls.map(|base_url| Upstream {
             base_url,
             api_keys: vec![key.into()],
-            bearers: Vec::new(),
+            oauth_tokens: Vec::new(),
         });
         let [claude_model, codex_model] = MODELS;
         let model = if self.provider == "codex" { codex_model } else { claude_model };

@@ -48,7 +48,7 @@ async fn a_long_limit_of_the_api_is_not_waited_for() {
 
 #[tokio::test]
 async fn what_one_credential_gets_too_little_for_is_asked_with_the_next() {
-    let (first, second) = (Credential::ApiKey("first".into()), Credential::Bearer("second".into()));
+    let (first, second) = (Credential::ApiKey("first".into()), Credential::OAuth("second".into()));
     let script = Script::OnlyFor("second", Box::new(no_quota("600")));
     let house = house_of(script, books(), None, vec![first.clone(), second]).await;
     for _ in 0..2 {

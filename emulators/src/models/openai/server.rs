@@ -1,81 +1,61 @@
 //! The server.
 
-use std::io;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request as HttpRequest, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{request, stream, strict, tools};
-use crate::listener::Listener;
 use crate::models::answer::Answer;
-use crate::models::door::{NotLetIn, RecordedRequest, Settings, Shared, garbage, wait};
-use crate::models::faults::{Fault, Faults};
+use crate::models::door::{Api, NotLetIn, Server, Shared, bearer, wait};
+use crate::models::faults::Fault;
 use crate::models::stream::{Ending, Parts, identifier};
 use crate::models::usage::Usage;
 
-/// A running server; dropping it ends it.
+/// The Responses API.
 #[derive(Debug)]
-pub struct OpenAi {
-    listener: Listener,
-    shared: Arc<Shared>,
-}
+pub struct Responses;
 
-impl OpenAi {
-    /// Starts a server; fails when the address cannot be listened at.
-    pub async fn start(settings: Settings) -> io::Result<Self> {
-        let listen = settings.listen;
-        let shared = Arc::new(Shared::new(settings));
-        let router = Router::new()
+/// A scripted server of the Responses API; its URL has no path.
+pub type OpenAi = Server<Responses>;
+
+impl Api for Responses {
+    fn routes() -> Router<Arc<Shared>> {
+        Router::new()
             .route("/v1/responses", post(responses))
             .method_not_allowed_fallback(unknown)
             .fallback(unknown)
-            .layer(DefaultBodyLimit::disable())
-            .with_state(Arc::clone(&shared));
-        Ok(Self { listener: Listener::start(listen, router).await?, shared })
     }
 
-    /// Where the API is, without a path.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.listener.address())
+    fn key_of(headers: &HeaderMap) -> Option<&str> {
+        bearer(headers)
     }
 
-    /// Every request for a response so far, oldest first.
-    pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.shared.requests()
+    fn refused(refusal: NotLetIn) -> Response {
+        let (status, message) = match refusal {
+            NotLetIn::TooLarge(cause) => (413, cause),
+            NotLetIn::WrongKey => (401, "Incorrect API key provided".to_owned()),
+            NotLetIn::NoJson => (400, "the body is no JSON".to_owned()),
+        };
+        error(status, "invalid_request_error", &message, None)
     }
 
-    /// What goes wrong next.
-    pub fn faults(&self) -> Faults {
-        self.shared.faults.clone()
-    }
-
-    /// Ends the server and all its connections.
-    pub async fn shutdown(self) {
-        self.listener.shutdown().await;
+    fn error(status: u16, kind: &str, message: &str, retry_after: Option<u64>) -> Response {
+        error(status, kind, message, retry_after)
     }
 }
 
 /// `POST /v1/responses`. Answers are streamed, which is all that the real program asks for.
 async fn responses(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Response {
-    let body = match shared.admit(request).await {
-        Ok(body) => body,
-        Err(refusal) => return refused(refusal),
+    let (body, fault) = match shared.admit::<Responses>(request).await {
+        Ok(admitted) => admitted,
+        Err(response) => return response,
     };
-    let fault = shared.faults.take();
-    match &fault {
-        Some(Fault::Status { status, retry_after, kind, message }) => {
-            return error(*status, kind, message, *retry_after);
-        }
-        Some(Fault::Garbage) => return garbage(&body),
-        Some(Fault::Delay(time)) => tokio::time::sleep(*time).await,
-        Some(Fault::CutAfter(_) | Fault::Stall) | None => {}
-    }
     if let Some(complaint) = complaint(&body) {
         return error(400, "invalid_request_error", &complaint, None);
     }
@@ -123,16 +103,6 @@ fn streamed(items: &[Value], model: &str, usage: Usage, fault: Option<Fault>) ->
 async fn unknown(request: HttpRequest) -> Response {
     let message = format!("the emulator has no {} {}", request.method(), request.uri().path());
     error(404, "invalid_request_error", &message, None)
-}
-
-fn refused(refusal: NotLetIn) -> Response {
-    match refusal {
-        NotLetIn::TooLarge(cause) => error(413, "invalid_request_error", &cause, None),
-        NotLetIn::WrongKey => {
-            error(401, "invalid_request_error", "Incorrect API key provided", None)
-        }
-        NotLetIn::NoJson => error(400, "invalid_request_error", "the body is no JSON", None),
-    }
 }
 
 /// An error in the API's shape.
