@@ -55,7 +55,7 @@ pub type Stored<'a> = Pin<Box<dyn Future<Output = Result<(), LogsError>> + Send 
 /// Where lines are kept. Storing the same line again changes nothing.
 pub trait LineStore: Send + Sync + 'static {
     /// Stores lines of any agents, all or none.
-    fn insert_batch<'a>(&'a self, lines: &'a [Arc<LogLine>]) -> Stored<'a>;
+    fn insert_batch<'a>(&'a self, lines: &'a [LogLine]) -> Stored<'a>;
 }
 
 /// The lines could not be stored; they are kept and tried again.
@@ -70,7 +70,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// who send have to wait.
 pub(super) async fn store(
     store: Arc<dyn LineStore>,
-    mut lines: mpsc::Receiver<Arc<LogLine>>,
+    mut lines: mpsc::Receiver<LogLine>,
     settings: LogSettings,
 ) {
     let mut batch = Vec::with_capacity(settings.batch_lines);
@@ -83,8 +83,8 @@ pub(super) async fn store(
 
 /// Waits a moment for more, so that lines that come one by one go together.
 async fn fill(
-    lines: &mut mpsc::Receiver<Arc<LogLine>>,
-    batch: &mut Vec<Arc<LogLine>>,
+    lines: &mut mpsc::Receiver<LogLine>,
+    batch: &mut Vec<LogLine>,
     settings: &LogSettings,
 ) {
     let deadline = tokio::time::Instant::now() + settings.flush;
@@ -97,7 +97,7 @@ async fn fill(
     }
 }
 
-async fn insert(store: &dyn LineStore, batch: &[Arc<LogLine>], first_pause: Duration) {
+async fn insert(store: &dyn LineStore, batch: &[LogLine], first_pause: Duration) {
     let mut pause = first_pause;
     while let Err(error) = store.insert_batch(batch).await {
         tracing::warn!(lines = batch.len(), error = %error, "log lines wait to be stored");

@@ -1,7 +1,5 @@
 //! Lines in Postgres.
 
-use std::sync::Arc;
-
 use sqlx::PgPool;
 
 use crate::db::agent_lines::{self, Line};
@@ -13,9 +11,9 @@ use super::batches::{LineStore, LogLine, LogsError, Stored};
 pub struct DatabaseLines(pub PgPool);
 
 impl LineStore for DatabaseLines {
-    fn insert_batch<'a>(&'a self, lines: &'a [Arc<LogLine>]) -> Stored<'a> {
+    fn insert_batch<'a>(&'a self, lines: &'a [LogLine]) -> Stored<'a> {
         Box::pin(async move {
-            let rows: Vec<Line> = lines.iter().map(|line| row(line)).collect();
+            let rows: Vec<Line> = lines.iter().map(row).collect();
             let stored = agent_lines::insert_batch(&self.0, &rows).await;
             stored.map_err(|error| LogsError(format!("{:#}", anyhow::Error::from(error))))
         })

@@ -1,8 +1,6 @@
 //! From what a program prints to numbered lines.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -13,7 +11,6 @@ use crate::model::AgentId;
 use super::batches::{self, LineStore, LogLine, LogStream};
 use super::lines::LineRedactor;
 use super::redact::Redactor;
-use super::ring::{Follower, Ring};
 
 /// Limits of the log.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +19,6 @@ pub struct LogSettings {
     pub line_bytes: usize,
     /// Bytes of all lines of one agent; then there is one note, and silence.
     pub agent_bytes: usize,
-    /// Bytes of the newest lines of one agent that are kept in memory.
-    pub ring_bytes: usize,
     /// Lines a statement.
     pub batch_lines: usize,
     /// How long a line waits for others to go with.
@@ -39,7 +34,6 @@ impl Default for LogSettings {
         Self {
             line_bytes: 64 << 10,
             agent_bytes: 64 << 20,
-            ring_bytes: 256 << 10,
             batch_lines: 1_000,
             flush: Duration::from_millis(25),
             retry: Duration::from_millis(100),
@@ -50,15 +44,12 @@ impl Default for LogSettings {
 
 /// The logs of all agents of this process.
 pub struct Logs {
-    sender: mpsc::Sender<Arc<LogLine>>,
+    sender: mpsc::Sender<LogLine>,
     storing: JoinHandle<()>,
-    rings: Arc<Rings>,
     redactor: Redactor,
     clock: Clock,
     settings: LogSettings,
 }
-
-type Rings = Mutex<HashMap<AgentId, Ring>>;
 
 impl Logs {
     /// Begins to store lines.
@@ -71,14 +62,12 @@ impl Logs {
     ) -> Self {
         let (sender, lines) = mpsc::channel(settings.waiting_lines);
         let storing = tokio::spawn(batches::store(store, lines, settings));
-        Self { sender, storing, rings: Arc::default(), redactor, clock, settings }
+        Self { sender, storing, redactor, clock, settings }
     }
 
     /// Opens the log of an agent that begins. An agent has one writer in its life.
     #[must_use]
     pub fn open(&self, agent: AgentId) -> LogWriter {
-        let ring = Ring::new(self.settings.ring_bytes);
-        locked(&self.rings).insert(agent, ring.clone());
         let redactor = || LineRedactor::new(self.redactor.clone());
         LogWriter {
             agent,
@@ -87,19 +76,10 @@ impl Logs {
             full: false,
             output: redactor(),
             error: redactor(),
-            ring,
-            rings: Arc::clone(&self.rings),
             sender: self.sender.clone(),
             clock: self.clock.clone(),
             settings: self.settings,
         }
-    }
-
-    /// Follows a running agent from the first line after `after`. Nothing if it does not run here:
-    /// then all its lines are in the database.
-    #[must_use]
-    pub fn follow(&self, agent: AgentId, after: i64) -> Option<Follower> {
-        locked(&self.rings).get(&agent).map(|ring| ring.follow(after))
     }
 
     /// Returns when all lines are stored. The writers have to be gone before.
@@ -111,11 +91,7 @@ impl Logs {
     }
 }
 
-fn locked(rings: &Rings) -> MutexGuard<'_, HashMap<AgentId, Ring>> {
-    rings.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The log of one agent. Dropping it ends those who follow.
+/// The log of one agent.
 pub struct LogWriter {
     agent: AgentId,
     seq: i64,
@@ -123,9 +99,7 @@ pub struct LogWriter {
     full: bool,
     output: LineRedactor,
     error: LineRedactor,
-    ring: Ring,
-    rings: Arc<Rings>,
-    sender: mpsc::Sender<Arc<LogLine>>,
+    sender: mpsc::Sender<LogLine>,
     clock: Clock,
     settings: LogSettings,
 }
@@ -163,17 +137,8 @@ impl LogWriter {
     async fn put(&mut self, stream: LogStream, text: String) {
         self.seq += 1;
         let line = LogLine { agent: self.agent, seq: self.seq, at: self.clock.now(), stream, text };
-        let line = Arc::new(line);
-        self.ring.push(Arc::clone(&line));
         // Fails only if the storing task broke down; `Logs::stop` tells.
         let _ = self.sender.send(line).await;
-    }
-}
-
-impl Drop for LogWriter {
-    fn drop(&mut self) {
-        self.ring.close();
-        locked(&self.rings).remove(&self.agent);
     }
 }
 
@@ -192,19 +157,21 @@ fn cut(text: String, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
-    use crate::logs::{LogsError, News, Stored};
+    use crate::logs::{LogsError, Stored};
 
     /// Keeps lines, and fails as often as it is told to.
     #[derive(Default)]
     struct Store {
-        lines: Mutex<Vec<Arc<LogLine>>>,
+        lines: Mutex<Vec<LogLine>>,
         batches: Mutex<Vec<usize>>,
         failures: Mutex<u32>,
     }
 
     impl LineStore for Store {
-        fn insert_batch<'a>(&'a self, lines: &'a [Arc<LogLine>]) -> Stored<'a> {
+        fn insert_batch<'a>(&'a self, lines: &'a [LogLine]) -> Stored<'a> {
             let mut failures = self.failures.lock().unwrap();
             if *failures > 0 {
                 *failures -= 1;
@@ -287,22 +254,5 @@ mod tests {
         logs.stop().await;
         let expected: Vec<String> = (0..20).map(|number: i32| number.to_string()).collect();
         assert_eq!(store.texts(), expected);
-    }
-
-    #[tokio::test]
-    async fn a_running_agent_can_be_followed_until_it_ends() {
-        let store = Arc::new(Store::default());
-        let logs = logs(&store, LogSettings::default());
-        let mut writer = logs.open(AgentId(1));
-        let mut follower = logs.follow(AgentId(1), 0).unwrap();
-        writer.line(LogStream::Output, b"one").await;
-        let News::Lines(lines) = follower.next().await else {
-            panic!("a line was written");
-        };
-        assert_eq!(lines[0].text, "one");
-        drop(writer);
-        assert_eq!(follower.next().await, News::Ended);
-        assert!(logs.follow(AgentId(1), 0).is_none());
-        logs.stop().await;
     }
 }
