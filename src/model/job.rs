@@ -201,6 +201,26 @@ pub struct NewJob {
     pub run_at: Timestamp,
 }
 
+impl NewJob {
+    /// Has a report's object say what it should; once, however often that is wanted before it begins.
+    #[must_use]
+    pub fn say(
+        report: ReportId,
+        repository: Option<super::RepositoryId>,
+        run_at: Timestamp,
+    ) -> Self {
+        Self {
+            job: Job::Say { report },
+            key: Some(format!("report:{report}")),
+            dedup: Some(format!("say:{report}")),
+            priority: 0,
+            repository,
+            shares: Vec::new(),
+            run_at,
+        }
+    }
+}
+
 /// A share in something of which only so many jobs may run at once: a role, a provider, what a repository
 /// allows itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -347,7 +347,7 @@ impl<'a> Apply<'a> {
     async fn raise(&mut self, tx: &mut PgConnection, kind: &ReportKind) -> Result<(), Failure> {
         let task = self.task()?.id;
         let id: ReportId = reports::raise(&mut *tx, task, kind, self.now).await?;
-        self.job(Job::Say { report: id }, Some(format!("report:{id}")), Some(format!("say:{id}")));
+        self.jobs.push(NewJob::say(id, Some(self.event.repository), self.now));
         Ok(())
     }
 

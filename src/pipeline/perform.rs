@@ -11,8 +11,8 @@ use crate::{
     },
     github::{GitHubError, PlacedComment, Repo},
     model::{
-        Act, AgentId, EventId, Job, LedgerId, NewJob, Outcome, Reply, ReportKind, Situation,
-        StageKey, TaskId, Timestamp,
+        Act, AgentId, EventId, LedgerId, NewJob, Outcome, Reply, ReportKind, Situation, StageKey,
+        TaskId, Timestamp,
     },
     queue::{self, Claimed, Wake},
     report,
@@ -102,15 +102,7 @@ async fn taken(
     let mut jobs = Vec::new();
     for kind in [ReportKind::Progress].into_iter().chain(agent.map(ReportKind::FollowUps)) {
         let report = reports::raise(&mut *tx, task, &kind, now).await?;
-        jobs.push(NewJob {
-            job: Job::Say { report },
-            key: Some(format!("report:{report}")),
-            dedup: Some(format!("say:{report}")),
-            priority: 0,
-            repository: Some(row.repository),
-            run_at: now,
-            shares: Vec::new(),
-        });
+        jobs.push(NewJob::say(report, Some(row.repository), now));
     }
     Ok(queue::enqueue(tx, &jobs).await?)
 }

@@ -18,8 +18,8 @@ use crate::{
     },
     logs::Redactor,
     model::{
-        Agent, CommandRun, CommandRunId, Fetcher, Job, NewJob, ReportKind, RunKind, RunState,
-        SET_UP, Situation, StageKey, TaskId, Untrusted,
+        Agent, CommandRun, CommandRunId, Fetcher, NewJob, ReportKind, RunKind, RunState, SET_UP,
+        Situation, StageKey, TaskId, Untrusted,
     },
     queue::{self, Claimed},
     workspace::{Found, Making, WorkspaceKey},
@@ -237,15 +237,7 @@ impl SetUp<'_> {
         let (parts, now) = (self.parts, self.parts.clock.now());
         let mut tx = parts.pool.begin().await?;
         let report = reports::raise(&mut *tx, self.task, &ReportKind::Progress, now).await?;
-        let say = NewJob {
-            job: Job::Say { report },
-            key: Some(format!("report:{report}")),
-            dedup: Some(format!("say:{report}")),
-            priority: 0,
-            repository: Some(self.situation.repository.id),
-            shares: Vec::new(),
-            run_at: now,
-        };
+        let say = NewJob::say(report, Some(self.situation.repository.id), now);
         let wake = queue::enqueue(&mut tx, &[say]).await?;
         tx.commit().await?;
         wake.release(&parts.wakes);

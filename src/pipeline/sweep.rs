@@ -173,11 +173,7 @@ async fn unsaid(parts: &Parts) -> Result<Wake, Failure> {
     let now = parts.clock.now();
     let mut jobs = Vec::new();
     for id in reports::list_lagging(&parts.pool, now, BATCH).await? {
-        let dedup = Some(format!("say:{id}"));
-        jobs.push(NewJob {
-            key: Some(format!("report:{id}")),
-            ..job(Job::Say { report: id }, dedup, now)
-        });
+        jobs.push(NewJob::say(id, None, now));
     }
     for id in ledger::list_unfinished(&parts.pool, now - TimeDelta::minutes(10), BATCH).await? {
         let dedup = Some(format!("perform:{id}"));

@@ -38,15 +38,7 @@ async fn note(parts: &Parts, id: AgentId, lack: Option<Lack>) -> Result<(), Fail
     }
     let row = agents::load(&mut *tx, id).await?;
     let report = reports::raise(&mut *tx, row.task, &ReportKind::Progress, now).await?;
-    let say = NewJob {
-        job: Job::Say { report },
-        key: Some(format!("report:{report}")),
-        dedup: Some(format!("say:{report}")),
-        priority: 0,
-        repository: Some(row.repository),
-        shares: Vec::new(),
-        run_at: now,
-    };
+    let say = NewJob::say(report, Some(row.repository), now);
     let wake = queue::enqueue(&mut tx, &[say]).await?;
     tx.commit().await?;
     wake.release(&parts.wakes);

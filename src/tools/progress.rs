@@ -13,7 +13,7 @@ use crate::{
         agents::{self, Caller},
         reports,
     },
-    model::{Job, NewJob, ReportKind, TodoItem, TodoState, Untrusted},
+    model::{NewJob, ReportKind, TodoItem, TodoState, Untrusted},
     queue,
 };
 
@@ -78,15 +78,7 @@ pub(super) async fn report(
     let mut tx = tools.pool.begin().await?;
     if agents::set_todo(&mut *tx, caller.agent, &todo, now).await? {
         let report = reports::raise(&mut *tx, caller.task, &ReportKind::Progress, now).await?;
-        let say = NewJob {
-            job: Job::Say { report },
-            key: Some(format!("report:{report}")),
-            dedup: Some(format!("say:{report}")),
-            priority: 0,
-            repository: Some(caller.repository),
-            shares: Vec::new(),
-            run_at: now + GATHER,
-        };
+        let say = NewJob::say(report, Some(caller.repository), now + GATHER);
         let wake = queue::enqueue(&mut tx, &[say]).await?;
         tx.commit().await?;
         wake.release(&tools.wakes);
