@@ -14,7 +14,7 @@ const STREAM: &str = concat!(
 /// What `STREAM` costs: 100 in, 10 out, 1000 from the cache.
 const STREAM_COST: Micros = Micros(300 + 150 + 300);
 
-fn body() -> Value {
+pub(super) fn body() -> Value {
     json!({
         "model": "gpt-5.5", "input": "hello", "stream": true, "store": false,
         "max_output_tokens": 10_000,

@@ -1,4 +1,6 @@
-//! The real Claude Code behind the gateway.
+//! The real programs behind the gateway, in the versions that are pinned.
+
+use baton::provider::Talk;
 
 use super::*;
 
@@ -41,57 +43,46 @@ async fn bridge(socket: std::path::PathBuf) -> (u16, tokio::task::JoinHandle<()>
     (port, bridging)
 }
 
-/// Runs the pinned Claude Code for one turn and returns everything that it told.
-async fn run_claude(program: &str, house: &House, tools: &[&str]) -> Vec<AgentEvent> {
+/// Runs the pinned program of a provider for one turn and returns everything that it told.
+async fn told_by(kind: ProviderKind, house: &House, tools: &[&str]) -> Vec<AgentEvent> {
+    let (program, model) = match kind {
+        ProviderKind::Claude => (baton::app::installed_claude(), "claude-sonnet-4-5"),
+        ProviderKind::Codex => (baton::app::installed_codex(), "gpt-5.5"),
+        ProviderKind::Command => unreachable!("any program will do for that"),
+    };
+    let program = program.expect("npm ci installs the pinned programs");
     let (port, bridging) = bridge(house.gateway().socket().to_owned()).await;
-    let folder = |name: &str| {
-        let path = house.folder.path().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        path
-    };
-    let config_dir = folder("config");
-    let workdir = folder("work");
-    let launch = Launch {
-        role: Role::Reviewer,
-        model: "claude-sonnet-4-5".to_owned(),
-        system: "WORDS-FOR-THE-SYSTEM".to_owned(),
-        prompt: "/not-a-command go".to_owned(),
-        schema: Some(json!({"type": "object", "properties": {"ok": {"type": "boolean"}}})),
-        tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
-        tool_server: None,
-        session: SessionId(uuid::Uuid::new_v4()),
-        resume: false,
-        gateway_url: format!("http://127.0.0.1:{port}"),
-        token: TOKEN.into(),
-        workdir: workdir.clone(),
-        config_dir: config_dir.clone(),
-        home: folder("home"),
-        scratch: folder("scratch"),
-        search_path: "/usr/bin:/bin".to_owned(),
-        max_turns: Some(5),
-    };
-    let mut provider = ProviderKind::Claude.begin(launch);
+    let mut provider = kind.begin(launch(house, model, tools, port));
     let command = provider.launch();
+    let config_dir = house.folder.path().join("config");
     for file in &command.files {
-        std::fs::write(config_dir.join(&file.path), &file.content).unwrap();
+        let path = config_dir.join(&file.path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &file.content).unwrap();
     }
+    let workdir = house.folder.path().join("work");
+    // Codex works in repositories only.
+    let begun = std::process::Command::new("git").args(["init", "--quiet"]).arg(&workdir).status();
+    assert!(begun.unwrap().success());
     let mut child = tokio::process::Command::new(program)
         .args(&command.arguments)
         .env_clear()
         .envs(command.environment.clone())
-        .current_dir(&workdir)
+        .current_dir(workdir)
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let mut input = child.stdin.take().unwrap();
+    let mut input = child.stdin.take();
     for line in provider.opening() {
-        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+    if provider.talk() == Talk::OnePrompt {
+        input = None;
     }
     let mut told = Vec::new();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut input = Some(input);
     while let Some(line) = lines.next_line().await.unwrap() {
         for step in provider.line(line.as_bytes()) {
             if let Step::Event(event) = step {
@@ -105,19 +96,46 @@ async fn run_claude(program: &str, house: &House, tools: &[&str]) -> Vec<AgentEv
     drop(input);
     child.wait().await.unwrap();
     bridging.abort();
-    assert!(config_dir.join(&command.session_file).is_file(), "the session is elsewhere");
+    if kind == ProviderKind::Claude {
+        assert!(config_dir.join(&command.session_file).is_file(), "the session is elsewhere");
+    }
     told
 }
 
-/// Notices when another version of the program behaves in another way. Run it with the program's
-/// path in `BATON_TEST_CLAUDE`.
+/// What a program is to do, with folders of its own.
+fn launch(house: &House, model: &str, tools: &[&str], port: u16) -> Launch {
+    let folder = |name: &str| {
+        let path = house.folder.path().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    };
+    Launch {
+        role: Role::Reviewer,
+        model: model.to_owned(),
+        system: "WORDS-FOR-THE-SYSTEM".to_owned(),
+        prompt: "/not-a-command go".to_owned(),
+        schema: Some(json!({"type": "object", "properties": {"ok": {"type": "boolean"}}})),
+        tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
+        tool_server: None,
+        session: SessionId(uuid::Uuid::new_v4()),
+        resume: false,
+        gateway_url: format!("http://127.0.0.1:{port}"),
+        token: TOKEN.into(),
+        workdir: folder("work"),
+        config_dir: folder("config"),
+        home: folder("home"),
+        scratch: folder("scratch"),
+        search_path: "/usr/bin:/bin".to_owned(),
+        max_turns: Some(5),
+    }
+}
+
+/// Notices when another version of the program behaves in another way.
 #[tokio::test]
-#[ignore = "needs Claude Code 2.1.329"]
 async fn the_pinned_claude_code_works_through_the_gateway() {
-    let program = std::env::var("BATON_TEST_CLAUDE").unwrap();
     for tools in [&["Read", "Grep", "Glob"][..], &["Read", "Edit", "Write", "Bash"]] {
         let house = house(Script::Text(outcome_stream())).await;
-        let told = run_claude(&program, &house, tools).await;
+        let told = told_by(ProviderKind::Claude, &house, tools).await;
         let Some(AgentEvent::Finished { result, .. }) = told.last() else {
             panic!("no end: {told:?}");
         };
@@ -144,51 +162,57 @@ async fn the_pinned_claude_code_works_through_the_gateway() {
     }
 }
 
-/// How Claude Code ends at a limit, and that it does not try again by itself.
-async fn claude_fails_at_once(program: &str, house: &House) -> String {
-    let told = run_claude(program, house, &["Read"]).await;
-    let Some(AgentEvent::Finished { result: Err(kind), .. }) = told.last() else {
+/// How a program ends at a limit, and that it does not try again by itself.
+async fn fails_at_once(kind: ProviderKind, house: &House) -> String {
+    let told = told_by(kind, house, &["Read"]).await;
+    let Some(AgentEvent::Finished { result: Err(why), .. }) = told.last() else {
         panic!("no failure: {told:?}");
     };
     assert!(!told.iter().any(|event| matches!(event, AgentEvent::Retrying { .. })), "{told:?}");
-    format!("{kind:?}")
+    format!("{why:?}")
 }
 
-#[tokio::test]
-#[ignore = "needs Claude Code 2.1.329"]
-async fn claude_code_tells_every_limit_at_once() {
-    let program = std::env::var("BATON_TEST_CLAUDE").unwrap();
+/// Whatever is not let through ends the program with Baton's own words.
+async fn tells_every_limit_at_once(kind: ProviderKind) {
     let broke = house(Script::Stream).await;
     broke.books.change(TOKEN, |grant| grant.budgets[1] = Micros(0));
-    let told = claude_fails_at_once(&program, &broke).await;
+    let told = fails_at_once(kind, &broke).await;
     assert!(told.contains(BUDGET_SPENT), "{told}");
     let limited = broke.gateway().limited()(AgentId(7));
     assert!(matches!(limited, Some(Limited::Budget { scope: BudgetScope::Task, .. })));
 
     let used_up = house(Script::Stream).await;
     used_up.books.change(TOKEN, |grant| grant.most_requests = 0);
-    let told = claude_fails_at_once(&program, &used_up).await;
+    let told = fails_at_once(kind, &used_up).await;
     assert!(told.contains("all 0 requests"), "{told}");
 
     let foreign = house(Script::Stream).await;
     foreign.books.change(TOKEN, |grant| grant.models.clear());
-    let told = claude_fails_at_once(&program, &foreign).await;
-    assert!(told.contains("claude-sonnet-4-5"), "{told}");
+    let told = fails_at_once(kind, &foreign).await;
+    assert!(told.contains("was not granted"), "{told}");
 
     let resting = house(shortages::no_quota("3600")).await;
-    claude_fails_at_once(&program, &resting).await;
+    fails_at_once(kind, &resting).await;
     assert_eq!(resting.requests_that_came_through(), 1);
     let limited = resting.gateway().limited()(AgentId(7));
     assert!(matches!(limited, Some(Limited::Quota { shortage: Shortage::Quota, .. })));
 }
 
 #[tokio::test]
-#[ignore = "needs Claude Code 2.1.329"]
+async fn claude_code_tells_every_limit_at_once() {
+    tells_every_limit_at_once(ProviderKind::Claude).await;
+}
+
+#[tokio::test]
+async fn codex_tells_every_limit_at_once() {
+    tells_every_limit_at_once(ProviderKind::Codex).await;
+}
+
+#[tokio::test]
 async fn claude_code_works_with_answers_that_are_shortened() {
-    let program = std::env::var("BATON_TEST_CLAUDE").unwrap();
     let house = house(Script::Text(outcome_stream())).await;
     house.books.change(TOKEN, |grant| grant.budgets[0] = Micros(400_000));
-    let told = run_claude(&program, &house, &["Read"]).await;
+    let told = told_by(ProviderKind::Claude, &house, &["Read"]).await;
     let Some(AgentEvent::Finished { result, .. }) = told.last() else {
         panic!("no end: {told:?}");
     };

@@ -19,8 +19,14 @@ fn wire(method: &str, path: &str, token: &str, body: &Value) -> String {
     )
 }
 
-/// What would be a way out, and the word by which each is refused.
-fn refused() -> Vec<(String, &'static str)> {
+/// What would be a way out: the request, the status that its program does not try again after, and the
+/// word by which it is refused.
+fn refused() -> Vec<(String, u16, &'static str)> {
+    messages_refused().into_iter().chain(responses_refused()).collect()
+}
+
+/// Ways out by way of the Messages API.
+fn messages_refused() -> Vec<(String, u16, &'static str)> {
     let message = message();
     let url = |kind: &str| {
         let source = json!({"type": "url", "url": "http://example.test"});
@@ -37,11 +43,31 @@ fn refused() -> Vec<(String, &'static str)> {
     let bodies = with.map(|(field, value, word)| {
         let mut body = message.clone();
         body[field] = value;
-        (wire("POST", "/v1/messages", TOKEN, &body), word)
+        (wire("POST", "/v1/messages", TOKEN, &body), 403, word)
     });
     let paths = ["/v1/files", "/v1/messages/batches", "//v1/messages"];
-    let paths = paths.map(|path| (wire("POST", path, TOKEN, &message), "permission_error"));
+    let paths = paths.map(|path| (wire("POST", path, TOKEN, &message), 403, "permission_error"));
     bodies.into_iter().chain(paths).collect()
+}
+
+/// Ways out by way of the Responses API.
+fn responses_refused() -> Vec<(String, u16, &'static str)> {
+    let part = |part: Value| json!([{"role": "user", "content": [part]}]);
+    let url = "http://example.test";
+    let with = [
+        ("tools", json!([{"type": "web_search"}]), "web_search"),
+        ("tools", json!([{"type": "code_interpreter"}]), "code_interpreter"),
+        ("tools", json!([{"type": "mcp", "server_url": url}]), "mcp"),
+        ("input", part(json!({"type": "input_image", "image_url": url})), "image_url"),
+        ("input", part(json!({"type": "input_file", "file_url": url})), "file_url"),
+        ("background", json!(true), "background"),
+    ];
+    let refused = with.map(|(field, value, word)| {
+        let mut body = super::openai::body();
+        body[field] = value;
+        (wire("POST", "/v1/responses", TOKEN, &body), 400, word)
+    });
+    refused.into()
 }
 
 /// Tries each way out from inside, and one request that is in order.
@@ -62,7 +88,7 @@ pub async fn only_model_calls_pass_from_within(sandbox: &House) {
     let refused = refused();
     let mut spec = shell(&script);
     spec.argv.push("bash".to_owned());
-    spec.argv.extend(refused.iter().map(|(request, _)| request.clone()));
+    spec.argv.extend(refused.iter().map(|(request, ..)| request.clone()));
     spec.argv.push(wire("POST", "/v1/messages", "token-of-nobody", &message()));
     spec.argv.push(wire("POST", "/v1/messages", TOKEN, &message()));
     let socket = house.gateway().socket().to_owned();
@@ -70,8 +96,9 @@ pub async fn only_model_calls_pass_from_within(sandbox: &House) {
     let taken = sandbox.run(spec).await;
     let answers: Vec<&str> = text(&taken.stdout).lines().collect();
     assert_eq!(answers.len(), refused.len() + 2, "{taken:?}");
-    for (answer, (request, word)) in answers.iter().zip(&refused) {
-        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains(word), "{request}: {answer}");
+    for (answer, (request, status, word)) in answers.iter().zip(&refused) {
+        let told = answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(word);
+        assert!(told, "{request}: {answer}");
     }
     let [.., nobody, in_order] = answers[..] else { unreachable!("they were counted") };
     assert!(nobody.starts_with("HTTP/1.1 401"), "{nobody}");
