@@ -5,27 +5,37 @@ use tokio::io::AsyncReadExt;
 
 use super::house::{House, shell, text};
 
-/// The limits of one process, which the bridge sets in every kind.
+/// The limits of one process, which the bridge sets in every kind; without them all of it passes.
 pub async fn a_process_that_takes_too_much_memory_time_or_disk_is_stopped(house: &House) {
-    let mut spec = shell("head -c 200000000 /dev/zero | tail -n 1 | wc -c");
+    let memory = || shell("head -c 200000000 /dev/zero | tail -n 1 | wc -c");
+    assert_eq!(house.lines(memory()).await, ["200000000"]);
+    let mut spec = memory();
     spec.limits.memory_bytes = Some(64 << 20);
     let taken = house.run(spec).await;
     let told = text(&taken.stderr).contains("memory");
     assert!(told || text(&taken.stdout) != "200000000", "memory: {taken:?}");
 
-    let mut spec = shell("(while :; do :; done); echo $?");
+    let time = || shell("timeout --foreground 4 sh -c 'while :; do :; done'; echo $?");
+    assert_eq!(house.lines(time()).await, ["124"], "ended by its own clock");
+    let mut spec = time();
     spec.limits.cpu_seconds = Some(1);
     assert_eq!(house.lines(spec).await, ["137"], "time");
 
     let folder = house.writable("large");
-    let mut spec = shell("ulimit -n; ulimit -c; head -c 3000000 /dev/zero > big; wc -c < big");
-    let inside = folder.clone();
-    spec.mounts =
-        vec![baton::sandbox::Mount { host: folder, inside: inside.clone(), writable: true }];
-    spec.workdir = inside;
+    let disk = || {
+        let mut spec = shell("ulimit -n; head -c 3000000 /dev/zero > big; wc -c < big; rm big");
+        let (host, inside) = (folder.clone(), folder.clone());
+        spec.mounts = vec![baton::sandbox::Mount { host, inside, writable: true }];
+        spec.workdir.clone_from(&folder);
+        spec
+    };
+    let lines = house.lines(disk()).await;
+    assert!(lines[0] != "64" && lines[1] == "3000000", "{lines:?}");
+    let mut spec = disk();
     spec.limits.open_files = Some(64);
     spec.limits.file_bytes = Some(1 << 20);
-    assert_eq!(house.lines(spec).await, ["64", "0", "1048576"], "disk");
+    assert_eq!(house.lines(spec).await, ["64", "1048576"], "disk");
+    assert_eq!(house.lines(shell("ulimit -c")).await, ["0"], "no core is written");
 }
 
 /// A small bomb first: more than are allowed, and few enough for the bare machine. Where that is held, a real
