@@ -172,8 +172,8 @@ fn api(
     resting: &[(String, Timestamp)],
 ) -> Option<Api> {
     let keys = upstream.api_keys.iter().cloned().map(key);
-    let credentials: Vec<_> =
-        keys.chain(upstream.bearers.iter().cloned().map(Credential::Bearer)).collect();
+    let tokens = upstream.oauth_tokens.iter().cloned().map(Credential::OAuth);
+    let credentials: Vec<_> = keys.chain(tokens).collect();
     let (base_url, resting) = (upstream.base_url.clone(), resting.to_vec());
     (!credentials.is_empty()).then_some(Api { base_url, credentials, resting })
 }
@@ -265,7 +265,7 @@ fn providers(agents: &Agents) -> Vec<String> {
 }
 
 /// The folders of tools that can be shown; the others are told, and not shown.
-fn toolchains(folders: &[PathBuf]) -> Toolchains {
+pub(super) fn toolchains(folders: &[PathBuf]) -> Toolchains {
     let shown = folders.iter().filter(|folder| {
         let obstacle = Toolchains::obstacle(folder);
         if let Some(obstacle) = &obstacle {
@@ -285,13 +285,18 @@ fn grant(grant: &crate::config::Grant) -> DeployGrant {
     }
 }
 
+/// The models' keys and tokens.
+pub(super) fn model_keys(agents: &Agents) -> impl Iterator<Item = &SecretString> {
+    let apis = [&agents.upstream, &agents.openai];
+    apis.into_iter().flat_map(|api| api.api_keys.iter().chain(&api.oauth_tokens))
+}
+
 /// Everything that must never be stored or pushed.
 fn secrets(config: &Config) -> Vec<SecretString> {
     let github = &config.github;
     let agents = &config.agents;
     let own = github.webhook_secrets.iter().chain([&github.private_key]);
-    let model = [&agents.upstream, &agents.openai];
-    let model = model.into_iter().flat_map(|api| api.api_keys.iter().chain(&api.bearers));
+    let model = model_keys(agents);
     let granted = config.grants.iter().flat_map(|grant| grant.secrets.values());
     own.chain(model).chain(granted).cloned().collect()
 }

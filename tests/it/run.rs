@@ -1,5 +1,7 @@
 //! `baton run`: what somebody gets who has a repository and a request, and no GitHub.
 
+mod building;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -204,7 +206,25 @@ async fn a_request_becomes_a_branch_and_nothing_else_changes() {
 
 #[tokio::test]
 async fn a_request_is_carried_out_by_the_real_claude_program() {
-    carried_out_by_claude(Desk::with(Crew::new()).await).await;
+    carried_out_by_claude(Desk::with(Crew::new()).await, |_| {}).await;
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_by_claude_with_the_token_of_a_subscription() {
+    carried_out_by_claude(Desk::with(Crew::new()).await, with_a_token).await;
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_by_the_real_claude_program_on_the_bare_machine() {
+    carried_out_by_claude(Desk::with(Crew::new()).await, |command| {
+        command.arg("--bare");
+    })
+    .await;
+}
+
+/// What `claude setup-token` gives in the place of a key.
+fn with_a_token(command: &mut Command) {
+    command.env_remove("ANTHROPIC_API_KEY").env("CLAUDE_CODE_OAUTH_TOKEN", KEY);
 }
 
 #[tokio::test]
@@ -212,15 +232,16 @@ async fn a_request_is_carried_out_by_the_real_claude_program_in_a_container() {
     let Some(podman) = Podman::start() else { return };
     let desk = Desk::with(Crew::new()).await;
     desk.take_containers_of(&podman);
-    carried_out_by_claude(desk).await;
+    carried_out_by_claude(desk, |_| {}).await;
     assert_eq!(podman.containers(), [""; 0], "left behind");
 }
 
 /// The model is scripted: it has the program read, edit, test and commit.
-async fn carried_out_by_claude(desk: Desk) {
+async fn carried_out_by_claude(desk: Desk, adjust: impl FnOnce(&mut Command)) {
     let claude = baton::app::installed_claude().expect("npm ci installs the pinned program");
     let mut command = desk.command(&["--provider", "claude", REQUEST]);
     command.env("BATON_CLAUDE", claude);
+    adjust(&mut command);
     let running = tokio::task::spawn_blocking(move || command.output().unwrap());
     let ran = Ran::of(running.await.unwrap());
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
@@ -230,7 +251,12 @@ async fn carried_out_by_claude(desk: Desk) {
 
 #[tokio::test]
 async fn a_request_is_carried_out_by_the_real_codex_program_with_a_key_of_its_own() {
-    carried_out_by_codex(Desk::with(Crew::new()).await).await;
+    carried_out_by_codex(Desk::with(Crew::new()).await, &[REQUEST]).await;
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_by_the_real_codex_program_on_the_bare_machine() {
+    carried_out_by_codex(Desk::with(Crew::new()).await, &["--bare", REQUEST]).await;
 }
 
 #[tokio::test]
@@ -238,12 +264,12 @@ async fn a_request_is_carried_out_by_the_real_codex_program_in_a_container() {
     let Some(podman) = Podman::start() else { return };
     let desk = Desk::with(Crew::new()).await;
     desk.take_containers_of(&podman);
-    carried_out_by_codex(desk).await;
+    carried_out_by_codex(desk, &[REQUEST]).await;
     assert_eq!(podman.containers(), [""; 0], "left behind");
 }
 
-async fn carried_out_by_codex(desk: Desk) {
-    let mut command = desk.codex_command(&[REQUEST]);
+async fn carried_out_by_codex(desk: Desk, arguments: &[&str]) {
+    let mut command = desk.codex_command(arguments);
     let running = tokio::task::spawn_blocking(move || command.output().unwrap());
     let ran = Ran::of(running.await.unwrap());
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
@@ -377,9 +403,47 @@ async fn the_demo_plays_live(command: impl FnOnce(&Desk) -> Command) {
     desk.end().await;
 }
 
+/// Somebody's first look, on a machine without bubblewrap.
+#[tokio::test]
+async fn the_demo_plays_on_the_bare_machine_and_says_so_where_there_is_no_sandbox() {
+    let folder = tempfile::Builder::new().prefix("baton-bare-").tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    let programs = folder.path().join("programs");
+    fs::create_dir(&programs).unwrap();
+    for entry in
+        ["/usr/bin", "/bin", "/usr/local/bin"].into_iter().flat_map(|it| fs::read_dir(it).unwrap())
+    {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        if name != "bwrap" {
+            // The first folder's counts, as in any search path.
+            let _ = std::os::unix::fs::symlink(path, programs.join(name));
+        }
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+    command.args(["demo", "--provider", "command"]).env_clear().stdin(Stdio::null());
+    command.env("PATH", &programs).env("TMPDIR", folder.path());
+    command.current_dir(folder.path());
+    let ran =
+        tokio::task::spawn_blocking(move || Ran::of(command.output().unwrap())).await.unwrap();
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+    for said in ["NO SANDBOX", "bubblewrap", "The task is done"] {
+        assert!(ran.out.contains(said), "{said:?} is not in\n{}", ran.out);
+    }
+}
+
 #[tokio::test]
 async fn the_demo_plays_live_on_a_copy_of_a_repository() {
     the_demo_plays_live(|desk| desk.command(&[])).await;
+}
+
+#[tokio::test]
+async fn the_demo_plays_live_with_the_token_of_a_subscription() {
+    the_demo_plays_live(|desk| {
+        let mut command = desk.command(&[]);
+        with_a_token(&mut command);
+        command
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! Agents for somebody at the command line: the same runtime, gateway and prompts as a server's, on a
 //! repository of this machine, without GitHub and without a database.
 //!
-//! - `books` – who the agents are and what they have spent, in memory
-//! - `work`  – one request, from its prompt to a branch
+//! - `books`    – who the agents are and what they have spent, in memory
+//! - `building` – the repository's policy, and what agents build with
+//! - `work`     – one request, from its prompt to a branch
 
 mod books;
+mod building;
 mod work;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
@@ -14,17 +16,18 @@ use tempfile::TempDir;
 
 use super::{parts, place};
 use crate::{
-    agent::{Prompts, Runtime, Toolchains},
+    agent::{Ground, Prompts, Runtime},
     clock::Clock,
     config::{self, SandboxChoice},
     gateway::Gateway,
     model::{Micros, RepositoryId},
-    workspace,
+    workspace::{self, Rules},
 };
 use books::Books;
 
 pub use crate::{
     agent::{Note, Order, Wires},
+    model::Fetch,
     workspace::Local as Repository,
 };
 pub use work::{Change, Done, Work};
@@ -50,6 +53,10 @@ pub struct Local {
     gateway: Gateway,
     books: Arc<Books>,
     prompts: Prompts,
+    /// What its commits are held to before they are given to the repository.
+    rules: Rules,
+    /// What agents build with; none where policy says nothing of it.
+    ground: Option<Ground>,
     provider: String,
     model: String,
     /// Only one branch at a time is given to the repository.
@@ -78,19 +85,29 @@ impl Local {
         let settings = parts::gateway_settings(&agents, &data, &[]);
         let gateway = Gateway::start(settings, Arc::clone(&books) as _, Clock::system())?;
         let bridge = options.bridge.map_or_else(std::env::current_exe, Ok)?;
-        let runtime = parts::runtime(&agents, Toolchains::default(), &bridge, &data, &gateway)?;
+        let tools = parts::toolchains(&config.tools);
+        let runtime = parts::runtime(&agents, tools, &bridge, &data, &gateway)?;
         if let Some(remedy) = runtime.test().await {
             gateway.stop().await;
             bail!("no agent can start: {remedy}");
         }
         let copied = runtime.workspaces.copy(REPOSITORY, &repository).await;
         copied.with_context(|| format!("copying {}", repository.folder.display()))?;
+        let policy = building::policy_at(&runtime, &repository.head).await?;
+        let ground = match options.bare {
+            true => None,
+            false => building::ground(&runtime, &repository.head, &policy, &config.limits).await?,
+        };
+        let secrets = parts::model_keys(&agents).cloned().collect();
+        let rules = Rules { protected: policy.protected, secrets, ..Rules::default() };
         Ok(Self {
             repository,
             runtime,
             gateway,
             books,
             prompts: Prompts::embedded()?,
+            rules,
+            ground,
             provider: agents.provider,
             model: agents.model,
             handing_over: tokio::sync::Mutex::new(()),

@@ -9,7 +9,7 @@ use crate::{
     agent::{Assignment, Patience, Wires, prompt::Request},
     gateway::token_hash,
     model::{AgentId, BranchName, End, FailKind, Micros, Outcome, Refusal, Role, SessionId, Sha},
-    workspace::{self, Identity, Rules, WorkspaceError},
+    workspace::{self, Identity, WorkspaceError},
 };
 
 /// How long a program may stay after its work is done.
@@ -64,7 +64,8 @@ impl Local {
     /// # Errors
     /// When the prompt cannot be made, or the repository takes no branch.
     pub async fn carry_out(&self, work: &Work, wires: Wires) -> anyhow::Result<Done> {
-        let assignment = self.assignment(work).await?;
+        let supplies = self.supplies(work.role)?;
+        let assignment = Assignment { supplies, ..self.assignment(work).await? };
         let token = token_hash(assignment.token.expose_secret());
         self.books.admit(token, assignment.agent, &assignment.model);
         let life = self.runtime.play(&assignment, wires).await;
@@ -120,10 +121,10 @@ impl Local {
     }
 
     async fn hand_over(&self, work: &Work, head: Sha) -> Result<Change, WorkspaceError> {
-        let (base, to) = (self.repository.head.clone(), head.clone());
+        let (base, to, rules) = (self.repository.head.clone(), head.clone(), self.rules.clone());
         let read = self.runtime.workspaces.read(REPOSITORY, move |mirror| {
             let commits = mirror.commits(&base, &to)?.len();
-            let refusal = mirror.refusal(&base, &to, &Rules::default())?;
+            let refusal = mirror.refusal(&base, &to, &rules)?;
             Ok((commits, mirror.changes(&base, &to)?, refusal))
         });
         let (commits, files, refusal) = read.await?;

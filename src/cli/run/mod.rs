@@ -80,6 +80,7 @@ impl Run {
         screen.begin(&repository, &config.agents, budget, self.bare);
         let options = Options { bridge: None, budget, bare: self.bare };
         let local = Arc::new(Local::start(config, repository, options).await?);
+        set_up(&local, &screen).await?;
         let all_succeeded = self.carry_out(&local, works, &screen).await;
         screen.end(local.spent());
         if let Some(local) = Arc::into_inner(local) {
@@ -149,6 +150,26 @@ impl Run {
                 _ = terminate.recv() => stop_more(&tell, screen),
             }
         }
+    }
+}
+
+/// Runs what the repository's policy names to be run before anything is built. A signal ends it.
+async fn set_up(local: &Local, screen: &Screen) -> anyhow::Result<()> {
+    screen.sets_up(local.set_up_commands());
+    let (notes, mut heard) = mpsc::channel(NOTES);
+    // Nobody gives orders: whoever ends it drops it, and its sandbox with it.
+    let (_give, orders) = mpsc::channel(1);
+    let showing = async {
+        while let Some(note) = heard.recv().await {
+            screen.set_up_note(note);
+        }
+    };
+    let setting_up = async { tokio::join!(local.set_up(Wires { notes, orders }), showing).0 };
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = setting_up => done,
+        interrupted = tokio::signal::ctrl_c() => { interrupted?; bail!("stopped while it was set up") }
+        _ = terminate.recv() => bail!("stopped while it was set up"),
     }
 }
 

@@ -1,11 +1,11 @@
 //! What the terminal shows: who does what, and in the end what there is to look at.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use serde_json::json;
 
 use crate::{
-    app::local::{Change, Done, Note, Repository, Work},
+    app::local::{Change, Done, Fetch, Note, Repository, Work},
     cli::output::plain,
     config::Agents,
     model::{Micros, Outcome, Refusal, Stop, TodoState, Untrusted},
@@ -53,12 +53,49 @@ impl Screen {
     }
 
     fn line(&self, work: &Work, what: &str) {
-        if self.json {
-            return;
-        }
         let whose = if self.several { format!("{} ", work.number) } else { String::new() };
-        let what: String = plain(what).chars().take(WIDTH).collect();
-        println!("{:>6.1} s  {whose}{what}", self.begun.elapsed().as_secs_f64());
+        self.say(&format!("{whose}{what}"));
+    }
+
+    fn say(&self, what: &str) {
+        if !self.json {
+            let what: String = plain(what).chars().take(WIDTH).collect();
+            println!("{:>6.1} s  {what}", self.begun.elapsed().as_secs_f64());
+        }
+    }
+
+    /// Names the hosts that were not let through, each once and whole, with the line that would allow it.
+    fn kept_from(&self, fetched: &[Fetch]) {
+        let blocked = fetched.iter().filter_map(|fetch| {
+            let named = fetch.named();
+            let remedy = fetch.blocked.as_ref()?.remedy(&named);
+            Some(format!("not let through to {named}: {remedy}"))
+        });
+        for line in blocked.collect::<BTreeSet<_>>() {
+            eprintln!("{}", plain(&line));
+        }
+    }
+
+    /// Says what is run before the first agent, if anything is.
+    pub fn sets_up(&self, commands: &[String]) {
+        for command in commands {
+            self.say(&format!("set-up: {command}"));
+        }
+    }
+
+    /// Shows what a set-up prints, and which hosts it was kept from.
+    pub fn set_up_note(&self, note: Note) {
+        match note {
+            Note::Line { text, .. } => self.say(&text),
+            Note::Fetched(fetched) => self.kept_from(&fetched),
+            Note::Started { .. }
+            | Note::Doing(_)
+            | Note::Todo(_)
+            | Note::Usage(_)
+            | Note::Footprint(_)
+            | Note::Called
+            | Note::Retried => {}
+        }
     }
 
     pub fn begins(&self, work: &Work) {
@@ -76,13 +113,13 @@ impl Screen {
                     self.line(work, &format!("[{}/{}] {}", done + 1, items.len(), doing.text.0));
                 }
             }
+            Note::Fetched(fetched) => self.kept_from(&fetched),
+            Note::Retried => self.line(work, "the model API failed and is asked again"),
             Note::Line { .. }
             | Note::Started { .. }
             | Note::Usage(_)
-            | Note::Fetched(_)
             | Note::Footprint(_)
-            | Note::Called
-            | Note::Retried => {}
+            | Note::Called => {}
         }
     }
 
