@@ -13,7 +13,7 @@ use super::{Runtime, inside, life::Assignment, supplies::Fitting};
 use crate::{
     model::TOOLS_PATH,
     provider::{Command, Launch, ToolServer},
-    sandbox::{Mount, Network, Running, Spec},
+    sandbox::{Gateway, Mount, Network, Running, Spec},
     workspace::Workspace,
 };
 
@@ -27,6 +27,7 @@ pub struct Processes<'a> {
     workspace: &'a Workspace,
     fitting: &'a Fitting,
     folders: Folders,
+    gateway: Gateway,
 }
 
 /// The folders of one agent beside its worktree, at the same place inside.
@@ -54,13 +55,14 @@ impl<'a> Processes<'a> {
             fs::create_dir_all(folder)?;
         }
         runtime.give_away(&root)?;
-        Ok(Self { runtime, assignment, workspace, fitting, folders })
+        let gateway = runtime.gateway()?;
+        Ok(Self { runtime, assignment, workspace, fitting, folders, gateway })
     }
 
     /// What the provider has to know.
     pub(super) fn task(&self) -> Launch {
-        let Assignment { rendered, agent, .. } = self.assignment;
-        let gateway_url = format!("http://127.0.0.1:{}", self.runtime.gateway(agent.0).port);
+        let Assignment { rendered, .. } = self.assignment;
+        let gateway_url = format!("http://127.0.0.1:{}", self.gateway.port);
         Launch {
             role: self.assignment.role,
             model: self.assignment.model.clone(),
@@ -147,7 +149,7 @@ impl<'a> Processes<'a> {
         spec.workdir = self.workspace.tree.clone();
         spec.mounts = mounts;
         spec.overlays = inside::overlays(self.workspace);
-        spec.gateway = Some(self.runtime.gateway(self.assignment.agent.0));
+        spec.gateway = Some(self.gateway.clone());
         spec.network = Network::None;
         Ok(spec)
     }

@@ -1,6 +1,7 @@
 //! What all agents of one Baton share: the sandbox, the workspaces, the programs.
 
 use std::{
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -189,14 +190,14 @@ impl Runtime {
         }
     }
 
-    /// The way to the gateway for the `n`-th agent. On the bare host the port is the machine's own, so
-    /// each agent has another.
-    pub(super) fn gateway(&self, n: i64) -> Gateway {
+    /// The way to the gateway for one agent. On the bare host the port is the machine's own: one that is
+    /// free now.
+    pub(super) fn gateway(&self) -> std::io::Result<Gateway> {
         let port = match self.sandbox.kind() {
             Kind::Bubblewrap | Kind::Container => PORT,
-            Kind::Host => 20_000 + u16::try_from(n.rem_euclid(20_000)).unwrap_or_default(),
+            Kind::Host => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port(),
         };
-        Gateway { socket: self.gateway.clone(), port }
+        Ok(Gateway { socket: self.gateway.clone(), port })
     }
 
     /// The provider's command line up to its own arguments, and what has to be shown inside for it.
