@@ -1,11 +1,10 @@
-//! A Podman of the test's own: its daemon, its storage and its one image, gone with it.
+//! A Podman of the test's own: its daemon and its storage, gone with it. Its one image is shared.
 //!
 //! What a test left behind that was killed, the next one takes away.
-//!
-//! The image is made of this machine's own programs and their libraries, so that nothing is fetched.
+
+mod image;
 
 use std::{
-    collections::BTreeSet,
     fs,
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::{Path, PathBuf},
@@ -13,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use image::{Image, on_path};
 use tempfile::TempDir;
 
 /// How long the daemon may take to listen.
@@ -21,17 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The image's name.
 pub const IMAGE: &str = "baton-test";
 
-/// What the image holds: what cases, git and the sample's tests call.
-const PROGRAMS: &[&str] = &[
-    "bash", "cat", "chmod", "cp", "cut", "date", "dd", "dirname", "env", "find", "git", "grep",
-    "head", "id", "kill", "ln", "ls", "mkdir", "mktemp", "mv", "node", "perl", "readlink", "rm",
-    "rmdir", "sed", "seq", "setsid", "sh", "sleep", "sort", "stat", "tail", "tee", "timeout",
-    "touch", "tr", "true", "uname", "unshare", "wc", "xargs",
-];
-
 /// A daemon that serves Docker's API.
 pub struct Podman {
     daemon: Child,
+    image: Image,
     folder: TempDir,
 }
 
@@ -51,19 +44,19 @@ impl Podman {
 
     fn try_start() -> Result<Self, String> {
         clear_the_dead();
+        let image = Image::get()?;
         let prefix = format!("{PREFIX}{}-", std::process::id());
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
         fs::write(folder.path().join("containers.conf"), settings(folder.path())).unwrap();
         let socket = folder.path().join("podman.sock");
-        let mut command = podman(folder.path());
+        let mut command = podman(folder.path(), Some(&image.store));
         command.args(["system", "service", "--time", "0", &format!("unix://{}", socket.display())]);
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let daemon = command.stdout(Stdio::null()).stderr(log).spawn();
         let daemon = daemon.map_err(|error| format!("podman cannot be started: {error}"))?;
-        let mut podman = Self { daemon, folder };
+        let mut podman = Self { daemon, image, folder };
         podman.until_up()?;
-        podman.import()?;
         podman.call(&["run", "--rm", "--network", "none", IMAGE, "true"])?;
         Ok(podman)
     }
@@ -75,7 +68,7 @@ impl Podman {
 
     /// Calls the program beside the daemon, on the same storage.
     pub fn call(&self, arguments: &[&str]) -> Result<String, String> {
-        let output = podman(self.folder.path()).args(arguments).output();
+        let output = podman(self.folder.path(), Some(&self.image.store)).args(arguments).output();
         let output = output.map_err(|error| error.to_string())?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -100,23 +93,6 @@ impl Podman {
         }
         Ok(())
     }
-
-    fn import(&self) -> Result<(), String> {
-        let archive = self.folder.path().join("image.tar");
-        let files = files();
-        let relative = files.iter().map(|path| path.strip_prefix("/").unwrap_or(path));
-        let mut tar = Command::new("tar");
-        // Links are followed: the image has no other layout than the paths by which programs are found.
-        tar.args(["--directory", "/", "--create", "--dereference", "--no-recursion", "--file"]);
-        tar.arg(&archive).args(relative);
-        let output = tar.output().map_err(|error| format!("tar cannot be started: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("tar: {}", String::from_utf8_lossy(&output.stderr)));
-        }
-        self.call(&["import", "--quiet", &archive.display().to_string(), IMAGE])?;
-        let _ = fs::remove_file(archive);
-        Ok(())
-    }
 }
 
 impl Drop for Podman {
@@ -134,9 +110,13 @@ const PREFIX: &str = "baton-podman-";
 fn clear(folder: &Path) {
     for arguments in [&["rm", "--all", "--force", "--time", "0"][..], &["rmi", "--all", "--force"]]
     {
-        let _ = podman(folder).args(arguments).output();
+        let _ = podman(folder, None).args(arguments).output();
     }
-    // The storage is a mount of its own while it is used.
+    let_go(folder);
+}
+
+/// Takes away the mount of its own that storage is while it is used.
+fn let_go(folder: &Path) {
     let storage = folder.join("root/overlay");
     let _ = Command::new("umount").arg("--lazy").arg(storage).stderr(Stdio::null()).status();
 }
@@ -153,13 +133,17 @@ fn clear_the_dead() {
     }
 }
 
-fn podman(folder: &Path) -> Command {
+/// Podman on the storage in a folder, with the images of another one to read.
+fn podman(folder: &Path, images: Option<&Path>) -> Command {
     let mut command = Command::new("podman");
     // Its monitor leaves a file where it stands when a container runs out of memory.
     command.current_dir(folder);
     command.env("CONTAINERS_CONF", folder.join("containers.conf"));
     for (flag, name) in [("--root", "root"), ("--runroot", "run")] {
         command.arg(flag).arg(folder.join(name));
+    }
+    if let Some(store) = images {
+        command.arg("--storage-opt").arg(format!("overlay.imagestore={}", store.display()));
     }
     command
 }
@@ -174,26 +158,4 @@ fn settings(folder: &Path) -> String {
          lock_type = \"file\"\ntmp_dir = \"{folder}/tmp\"\nstatic_dir = \"{folder}/static\"\n\
          volume_path = \"{folder}/volumes\"\n"
     )
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    let folders = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
-    folders.map(|folder| Path::new(folder).join(program)).into_iter().find(|path| path.is_file())
-}
-
-/// The programs, what they are linked with, and folders that have to be there.
-fn files() -> BTreeSet<PathBuf> {
-    let programs: Vec<PathBuf> = PROGRAMS.iter().filter_map(|name| on_path(name)).collect();
-    let mut found: BTreeSet<PathBuf> =
-        ["/bin/bash", "/bin/sh", "/etc", "/tmp", "/home"].map(PathBuf::from).into();
-    let mut ldd = Command::new("ldd");
-    ldd.args(&programs).arg(env!("CARGO_BIN_EXE_baton")).args(baton::app::installed_claude());
-    let output = ldd.output();
-    let listed = output.map(|output| output.stdout).unwrap_or_default();
-    let listed = String::from_utf8_lossy(&listed);
-    let words =
-        listed.lines().filter(|line| line.starts_with('\t')).flat_map(str::split_whitespace);
-    found.extend(words.filter(|word| word.starts_with('/')).map(PathBuf::from));
-    found.extend(programs);
-    found
 }
