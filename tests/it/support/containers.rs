@@ -45,10 +45,7 @@ impl Podman {
     fn try_start() -> Result<Self, String> {
         clear_the_dead();
         let image = Image::get()?;
-        let prefix = format!("{PREFIX}{}-", std::process::id());
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
-        fs::write(folder.path().join("containers.conf"), settings(folder.path())).unwrap();
+        let folder = new_folder();
         let socket = folder.path().join("podman.sock");
         let mut command = podman(folder.path(), Some(&image.store));
         command.args(["system", "service", "--time", "0", &format!("unix://{}", socket.display())]);
@@ -82,12 +79,16 @@ impl Podman {
         listed.lines().map(str::to_owned).collect()
     }
 
+    /// What the daemon has said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     fn until_up(&mut self) -> Result<(), String> {
         let start = Instant::now();
         while UnixStream::connect(self.socket()).is_err() {
             if self.daemon.try_wait().unwrap().is_some() || start.elapsed() > PATIENCE {
-                let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-                return Err(format!("podman's daemon is not up: {log}"));
+                return Err(format!("podman's daemon is not up: {}", self.log()));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -105,6 +106,15 @@ impl Drop for Podman {
 
 /// The folders of tests; their process follows.
 const PREFIX: &str = "baton-podman-";
+
+/// A folder of this test's, with all that its podman goes by.
+fn new_folder() -> TempDir {
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    fs::write(folder.path().join("containers.conf"), settings(folder.path())).unwrap();
+    folder
+}
 
 /// Ends what runs in a folder's storage, and lets go of it.
 fn clear(folder: &Path) {

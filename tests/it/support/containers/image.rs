@@ -15,7 +15,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{IMAGE, let_go, podman, settings};
+use super::{IMAGE, let_go, new_folder, podman};
 
 /// What cases, git, toolchains and the sample's tests call.
 const PROGRAMS: &[&str] = &[
@@ -160,13 +160,15 @@ impl Content {
 
     fn import(&self, place: &Path) -> Result<(), String> {
         fs::create_dir_all(place).unwrap();
-        fs::write(place.join("containers.conf"), settings(place)).unwrap();
         let archive = place.join("image.tar");
         // Links are followed: but for those, the image has only the paths by which files are found.
         tar(&archive, &["--create", "--dereference", "--no-recursion"], self.files.iter())?;
         tar(&archive, &[&["--append"], LEFT_OUT].concat(), self.kept.iter())?;
-        let archived = archive.display().to_string();
-        let output = podman(place, None).args(["import", "--quiet", &archived, IMAGE]).output();
+        // Only images are in the store: the rest has to have a short path, and goes at once.
+        let folder = new_folder();
+        let mut import = podman(folder.path(), None);
+        import.arg("--root").arg(place.join("root")).args(["import", "--quiet"]);
+        let output = import.arg(&archive).arg(IMAGE).output();
         let output = output.map_err(|error| format!("podman cannot be started: {error}"))?;
         let_go(place);
         let _ = fs::remove_file(archive);
