@@ -163,7 +163,7 @@ async fn whatever_it_tries(place: Place) {
 
     let seen = canaries::seen_by_agents(&world.models);
     for done in ["RECONNOITRED", "EXECUTED-pretest", "EXECUTED-linter", "EXECUTED-script-shell"] {
-        assert!(seen.contains(done), "the agent did not get to {done}: the test is broken\n{seen}");
+        assert!(seen.contains(done), "the agent did not get to {done}: the test is broken");
     }
     for forbidden in ["REACHED", "WROTE-SYS", "FOUND", "root:"] {
         assert!(!seen.contains(forbidden), "an agent got {forbidden}:\n{seen}");
@@ -210,7 +210,7 @@ async fn claude_plays_unharmed(place: Place) {
         place,
         |recipe| Recipe { provider: "claude".to_owned(), claude: Some(claude), ..recipe },
         |world| canaries::told_to_models(&world.models.requests()),
-        &["HOOKED", "mcp__", "helper-key", "ORDERS-OF-THE-REPOSITORY"],
+        &["HOOKED", "mcp__", "helper-key", "ORDERS-OF-THE-REPOSITORY", "nobody:x:65534"],
     )
     .await;
 }

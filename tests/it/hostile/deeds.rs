@@ -32,9 +32,9 @@ pub fn all(world: &World, folder: &Path) -> Vec<Deed> {
             // A linter reads its configuration so.
             format!(
                 "npm test; node -e 'import(\"./eslint.config.mjs\")'; \
-                 ln -s /proc/self/environ leak.txt; git add leak.txt; {commit}"
+                 ln -s /proc/self/environ linted.txt; git add linted.txt; {commit}"
             ),
-            &["adds or changes the symbolic link", "leak.txt"],
+            &["adds or changes the symbolic link", "linted.txt"],
         ),
         deed(
             format!(
