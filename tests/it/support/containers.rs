@@ -13,7 +13,10 @@ use std::{
 };
 
 use image::{Image, on_path};
+use rustix::process::Pid;
 use tempfile::TempDir;
+
+use super::{leftovers, machine, remains};
 
 /// How long the daemon may take to listen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,6 +80,33 @@ impl Podman {
     pub fn containers(&self) -> Vec<String> {
         let listed = self.call(&["ps", "--all", "--format", "{{.Names}}"]).unwrap();
         listed.lines().map(str::to_owned).collect()
+    }
+
+    /// The ids of all containers that there are now, without asking the daemon.
+    pub fn ids(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path().join("root/overlay-containers"));
+        let names = entries.into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names = names.filter_map(|name| name.into_string().ok());
+        names.filter(|name| name.len() == 64).collect()
+    }
+
+    /// What is left of containers: those that the daemon lists or keeps folders of, their monitors and
+    /// processes, their mounts, and namespaces that the daemon holds.
+    pub fn left(&self) -> Vec<String> {
+        let folder = self.folder.path();
+        let daemon = Pid::from_child(&self.daemon);
+        let listed = self.containers().into_iter().map(|name| format!("a container: {name}"));
+        let kept = self.ids().into_iter().map(|id| format!("a container's folder: {id}"));
+        let own = format!("a process: {} ", daemon.as_raw_nonzero());
+        let processes = leftovers::processes_of(folder).into_iter();
+        let mounted = machine::mounts(folder, daemon).into_iter();
+        listed
+            .chain(kept)
+            .chain(processes.filter(|process| !process.starts_with(&own)))
+            // The storage itself is a mount while it is used.
+            .chain(mounted.filter(|mount| mount.contains("/merged ") || mount.contains("nsfs")))
+            .chain(remains::namespaces(daemon, folder))
+            .collect()
     }
 
     /// What the daemon has said.

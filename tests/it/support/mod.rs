@@ -7,4 +7,5 @@ pub mod leftovers;
 pub mod machine;
 pub mod place;
 pub mod play;
+pub mod remains;
 pub mod server;

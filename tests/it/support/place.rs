@@ -39,6 +39,22 @@ impl Place {
         }
     }
 
+    /// The ids of all containers that there are now.
+    pub fn container_ids(&self) -> Vec<String> {
+        match self {
+            Self::Bubblewrap => Vec::new(),
+            Self::Containers(podman) => podman.ids(),
+        }
+    }
+
+    /// What the daemon still has, in its lists, on the disk and among the processes.
+    pub fn left(&self) -> Vec<String> {
+        match self {
+            Self::Bubblewrap => Vec::new(),
+            Self::Containers(podman) => podman.left(),
+        }
+    }
+
     /// Fails on what is left at the end.
     pub fn is_left_empty(&self) {
         match self {
