@@ -6,7 +6,7 @@ use emulators::{models::Crew, registry::Registry};
 use serde_json::json;
 
 use super::{ended, samples::Sample, story};
-use crate::support::{baton::progress, place::Place};
+use crate::support::{baton::progress, containers::IMAGE, place::Place};
 
 #[tokio::test]
 async fn a_toolchain_that_the_server_has_not_is_named_with_what_its_operator_can_do() {
@@ -44,4 +44,26 @@ async fn an_image_that_the_server_cannot_give_is_named_with_what_its_operator_ca
     let told = progress(story.github(), issue);
     assert!(told.contains("node:22, and this server runs agents in bubblewrap"), "{told}");
     ended(story, &Place::Bubblewrap, registry).await;
+}
+
+#[tokio::test]
+async fn a_toolchain_that_an_image_has_not_is_named_with_what_its_operator_can_do() {
+    let Some(place) = Place::containers() else { return };
+    let registry = Registry::start().await.unwrap();
+    let policy = json!({"version": 1, "setup": "go mod download", "test": "go test ./..."});
+    let features =
+        json!({"features": {"ghcr.io/devcontainers/features/go:1": {"version": "1.22"}}});
+    let features = features.to_string();
+    let sample = Sample::new(policy, &[(".devcontainer.json", &features)], "", "");
+    let story = story(&place, &registry, &sample, Arc::new(Crew::new())).await;
+    let issue = story.assigned();
+    story.approve(issue).await;
+    story.until_state("parked").await;
+    story.until_quiet().await;
+    let told = progress(story.github(), issue);
+    assert!(
+        told.contains(&format!("the image {IMAGE} has no go, which the preset go needs")),
+        "{told}"
+    );
+    ended(story, &place, registry).await;
 }
