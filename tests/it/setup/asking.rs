@@ -25,9 +25,7 @@ struct Deed(String);
 
 impl Brain for Deed {
     fn answer(&self, request: &Request) -> Answer {
-        let texts = [vec![request.system.clone()], request.user_texts()].concat();
-        let codes = texts.iter().any(|text| text.lines().any(|line| line.trim() == "Role: code"));
-        if !codes {
+        if !plays(request, "code") {
             return Crew::new().answer(request);
         }
         match request.tool_results_since_last_user_text().len() {
@@ -38,6 +36,13 @@ impl Brain for Deed {
             ),
         }
     }
+}
+
+/// Whether a request is of an agent in this stage.
+fn plays(request: &Request, stage: &str) -> bool {
+    let texts = [vec![request.system.clone()], request.user_texts()].concat();
+    let line = format!("Role: {stage}");
+    texts.iter().any(|text| text.lines().any(|found| found.trim() == line))
 }
 
 /// Plays a sample to its pull request, whose coder does a deed; gives its text.
@@ -155,5 +160,51 @@ async fn a_host_is_asked_in_vain(place: Place) {
         assert!(text.contains("/baton retry"), "{text}");
     }
     assert_eq!(registry.asked(), [""; 0], "the registry was reached");
+    ended(story, &place, registry).await;
+}
+
+/// A crew whose reviewer tries to change what the set-up brought.
+struct Spoiler;
+
+impl Brain for Spoiler {
+    fn answer(&self, request: &Request) -> Answer {
+        if !plays(request, "review") || !request.tool_results_since_last_user_text().is_empty() {
+            return Crew::new().answer(request);
+        }
+        let spoil = "cat node_modules/baton-pad/package.json; touch node_modules/own \
+                     node_modules/baton-pad/own /baton/cache/own; echo TRI\"ED\"";
+        Answer::text("Let me see.").and_tool("Bash", json!({ "command": spoil }))
+    }
+}
+
+#[tokio::test]
+async fn what_a_set_up_brought_is_read_only_for_who_reads() {
+    a_reader_changes_nothing(Place::Bubblewrap).await;
+}
+
+#[tokio::test]
+async fn what_a_set_up_brought_is_read_only_for_who_reads_in_a_container() {
+    let Some(place) = Place::containers() else { return };
+    a_reader_changes_nothing(place).await;
+}
+
+async fn a_reader_changes_nothing(place: Place) {
+    let registry = Registry::start().await.unwrap();
+    let Some(sample) = node(&registry) else { return };
+    let story = story(&place, &registry, &sample, Arc::new(Spoiler)).await;
+    let issue = story.assigned();
+    story.approve(issue).await;
+    let seen = || {
+        let requests = story.world.models.requests().into_iter();
+        let results = requests.map(|request| request.body["messages"].to_string());
+        results.filter(|text| text.contains("TRIED")).collect::<Vec<_>>().join("\n")
+    };
+    story.until("a look at what was brought", |_| !seen().is_empty()).await;
+    let seen = seen();
+    assert!(seen.contains("baton-pad"), "it did not see what was brought: {seen}");
+    assert_eq!(seen.matches("Read-only file system").count() % 3, 0, "{seen}");
+    assert!(seen.contains("Read-only file system"), "{seen}");
+    story.mara().comment(REPOSITORY, issue, "/baton stop").unwrap();
+    story.until_state("parked").await;
     ended(story, &place, registry).await;
 }
