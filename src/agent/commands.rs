@@ -49,7 +49,10 @@ impl Runtime {
         };
         let workspace = match self.workspaces.prepare(&errand.key, &checkout).await {
             Ok(workspace) => workspace,
-            Err(error) => return RunState::Broken { reason: error.to_string() },
+            Err(error) => {
+                self.clear(&errand.key);
+                return RunState::Broken { reason: error.to_string() };
+            }
         };
         let fitting = match self.fit(errand.supplies.as_ref(), &workspace).await {
             Ok(fitting) => fitting,

@@ -2,14 +2,14 @@
 
 use sha2::{Digest, Sha256};
 
-use super::Runtime;
+use super::{Runtime, devcontainer::Devcontainer};
 use crate::{
     egress::Allowance,
     model::{
         BuildPolicy, EgressRule, HostRule, Preset, RepositoryId, Sha,
         preset::{detect, wanted_version},
     },
-    sandbox::{HOME, Kind, Spec},
+    sandbox::Kind,
     workspace::{LayerKey, WorkspaceError},
 };
 
@@ -52,19 +52,9 @@ impl Ground {
     }
 }
 
-/// Where a devcontainer may be described: <https://containers.dev/implementors/spec/#devcontainerjson>.
-const DEVCONTAINERS: [&str; 2] = [".devcontainer/devcontainer.json", ".devcontainer.json"];
-
-/// The image that a devcontainer names; none where it is built or composed, or cannot be read.
-fn image_of(text: &str) -> Option<String> {
-    let options = jsonc_parser::ParseOptions::default();
-    let value: serde_json::Value = jsonc_parser::parse_to_serde_value(text, &options).ok()?;
-    value["image"].as_str().map(str::to_owned)
-}
-
 /// What was read of the default branch.
 struct Seen {
-    devcontainer: Option<String>,
+    image: Option<String>,
     presets: Vec<Preset>,
     wanted: Vec<(Preset, String, String)>,
     locks: Vec<(String, String)>,
@@ -87,14 +77,17 @@ impl Runtime {
             let text = |name: &str| mirror.file(&at, name, LONGEST_VERSION_FILE).ok().flatten();
             let read =
                 |name: &str| text(name).map(|text| String::from_utf8_lossy(&text).into_owned());
+            let devcontainer = Devcontainer::find(&read);
             let presets = match named {
                 Some(presets) => presets,
-                None => {
-                    detect(&mirror.root_names(&at)?, &read(".tool-versions").unwrap_or_default())
-                }
+                None => devcontainer.with(detect(
+                    &mirror.root_names(&at)?,
+                    &read(".tool-versions").unwrap_or_default(),
+                )),
             };
             let wanted = presets.iter().filter_map(|preset| {
-                let (version, file) = wanted_version(*preset, &read)?;
+                let of_files = wanted_version(*preset, &read);
+                let (version, file) = of_files.or_else(|| devcontainer.version(*preset))?;
                 Some((*preset, version, file))
             });
             let wanted = wanted.collect();
@@ -102,8 +95,7 @@ impl Runtime {
                 presets.iter().flat_map(|preset| preset.locks()).copied().collect();
             names.push(".tool-versions");
             let locks = mirror.files_named(&at, &names)?;
-            let devcontainer = DEVCONTAINERS.iter().find_map(|name| image_of(&read(name)?));
-            Ok(Seen { devcontainer, presets, wanted, locks })
+            Ok(Seen { image: devcontainer.image, presets, wanted, locks })
         });
         let seen = reading.await?;
         Ok(self.put_together(tip, build, ceiling, seen))
@@ -116,8 +108,8 @@ impl Runtime {
         ceiling: &[EgressRule],
         seen: Seen,
     ) -> Ground {
-        let Seen { devcontainer, presets, wanted, locks } = seen;
-        let (image, other_image) = self.image(build, devcontainer);
+        let Seen { image, presets, wanted, locks } = seen;
+        let (image, other_image) = self.image(build, image);
         let prepare = presets.iter().filter_map(|preset| preset.prepare()).map(str::to_owned);
         let commands: Vec<String> = if build.setup.is_empty() {
             Vec::new()
@@ -225,81 +217,5 @@ impl Runtime {
             lacking.name(),
             wanted.unwrap_or_default()
         ))
-    }
-
-    /// What the versions of tools here and those that the repository names differ in. A tool of another
-    /// version may well do, so this is a note and no refusal.
-    pub async fn notes_on(&self, ground: &Ground) -> Vec<String> {
-        let mut notes = Vec::new();
-        if let Some(image) = &ground.other_image {
-            notes.push(format!(
-                "the devcontainer names the image {image}, which is not among `images` under `[sandbox]` \
-                 of this server: its own is used"
-            ));
-        }
-        for (preset, version, file) in &ground.wanted {
-            let Some(here) = self.version_of(preset.program(), ground).await else { continue };
-            if !fits(version, &here) {
-                notes.push(format!("{file} names {} {version}, and here is {here}", preset.name()));
-            }
-        }
-        notes
-    }
-
-    /// What a program says of itself, in a sandbox.
-    async fn version_of(&self, program: &str, ground: &Ground) -> Option<String> {
-        let mut spec = Spec::new(vec![program.to_owned(), "--version".to_owned()]);
-        spec.image.clone_from(&ground.image);
-        spec.env = vec![
-            ("PATH".to_owned(), self.tools.search_path(&[])),
-            ("HOME".to_owned(), HOME.to_owned()),
-        ];
-        spec.env.extend(self.tools.variables());
-        spec.mounts = self.tools.mounts();
-        let taken = self.sandbox.start(spec).await.ok()?.finish(4096).await;
-        let said = String::from_utf8_lossy(&taken.stdout).trim().to_owned();
-        (taken.exit.is_success() && !said.is_empty()).then_some(said)
-    }
-}
-
-/// Whether a version that is named, as far as it is one, is the one that a program says it has. A
-/// channel or alias (`stable`, `lts/*`) fits everything.
-fn fits(named: &str, said: &str) -> bool {
-    if !named.starts_with(|c: char| c.is_ascii_digit()) {
-        return true;
-    }
-    let here = said.split(|c: char| c.is_whitespace()).map(|word| word.trim_start_matches('v'));
-    let mut numbers = here.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-    let Some(here) = numbers.next() else { return true };
-    here == named || here.strip_prefix(named).is_some_and(|rest| rest.starts_with('.'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_fits_as_far_as_it_is_named() {
-        for (named, said, right) in [
-            ("20", "v20.20.2", true),
-            ("20.1", "v20.20.2", false),
-            ("18", "v20.20.2", false),
-            ("1.9", "cargo 1.95.0 (f2d3ce0bd 2026-03-21)", false),
-            ("1.95.0", "cargo 1.95.0 (f2d3ce0bd 2026-03-21)", true),
-            ("3.11", "Python 3.11.2", true),
-            ("stable", "cargo 1.95.0", true),
-            ("lts/*", "v20.20.2", true),
-        ] {
-            assert_eq!(fits(named, said), right, "{named} and {said}");
-        }
-    }
-
-    #[test]
-    fn a_devcontainers_image_is_read_past_its_comments() {
-        let text = "{\n  // what we build in\n  \"image\": \"node:22\", /* for now */\n}";
-        assert_eq!(image_of(text).as_deref(), Some("node:22"));
-        for other in [r#"{"build": {"dockerfile": "Dockerfile"}}"#, "{", r#"{"image": 7}"#, ""] {
-            assert_eq!(image_of(other), None, "{other}");
-        }
     }
 }

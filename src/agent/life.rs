@@ -100,11 +100,19 @@ impl Runtime {
         };
         let workspace = match self.workspaces.prepare(&key, &checkout).await {
             Ok(workspace) => workspace,
-            Err(error) => return Life::failed(FailKind::Setup(error.to_string())),
+            Err(error) => {
+                // What was made of it so far.
+                self.clear(&key);
+                return Life::failed(FailKind::Setup(error.to_string()));
+            }
         };
         let life = match self.in_workspace(assignment, &workspace, &mut wires).await {
             Ok(life) => life,
-            Err(problem) => Life::failed(FailKind::Setup(problem)),
+            Err(problem) => {
+                // No limit is why; one that it met is not kept for anybody.
+                let _ = (self.limit_of)(assignment.agent);
+                Life::failed(FailKind::Setup(problem))
+            }
         };
         self.clear(&key);
         life

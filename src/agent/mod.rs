@@ -7,6 +7,7 @@
 //! repository needs to be built is its [`Ground`]; what a run is given of that are its [`Supplies`].
 
 mod commands;
+mod devcontainer;
 mod ground;
 mod inside;
 mod life;
@@ -19,6 +20,7 @@ mod sampler;
 mod session;
 mod supplies;
 mod toolchains;
+mod versions;
 
 pub use commands::Errand;
 pub use ground::Ground;

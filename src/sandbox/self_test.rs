@@ -101,7 +101,7 @@ fn explain(exit: Exit, complaint: &str) -> SandboxError {
     let remedy = if complaint.contains("Unknown option") {
         "install bubblewrap 0.8 or newer"
     } else if about_namespaces.iter().any(|words| complaint.contains(words)) {
-        allow_namespaces(switch, is_contained())
+        &allow_namespaces(switch, is_contained())
     } else {
         "see what it says"
     };
@@ -127,20 +127,32 @@ fn is_contained() -> bool {
     ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists())
 }
 
+/// What a container lacks whose profiles forbid user namespaces. The same stands in compose.yaml.
+const LIKE_COMPOSE: &str = "Baton is in a container whose profiles forbid user namespaces: start it as compose.yaml does, with \
+     `--security-opt seccomp=docs/seccomp.json --security-opt apparmor=unconfined \
+     --security-opt systempaths=unconfined`";
+
 /// What keeps user namespaces from an account without rights, as far as can be told.
-fn allow_namespaces(switch: impl Fn(&str) -> Option<u64>, is_contained: bool) -> &'static str {
-    if switch("kernel/apparmor_restrict_unprivileged_userns") == Some(1) {
-        GIVE_PROFILE
-    } else if switch("kernel/unprivileged_userns_clone") == Some(0) {
-        "run `sysctl kernel.unprivileged_userns_clone=1`"
+fn allow_namespaces(switch: impl Fn(&str) -> Option<u64>, is_contained: bool) -> String {
+    let by_apparmor = switch("kernel/apparmor_restrict_unprivileged_userns") == Some(1);
+    match (by_apparmor, is_contained) {
+        (true, false) => return GIVE_PROFILE.to_owned(),
+        // Which of the two it is cannot be told from inside.
+        (true, true) => {
+            return format!(
+                "{LIKE_COMPOSE}. If it is, do this on the machine, not in the container: {GIVE_PROFILE}"
+            );
+        }
+        (false, _) => {}
+    }
+    if switch("kernel/unprivileged_userns_clone") == Some(0) {
+        "run `sysctl kernel.unprivileged_userns_clone=1`".to_owned()
     } else if switch("user/max_user_namespaces") == Some(0) {
-        "run `sysctl user.max_user_namespaces=10000`"
+        "run `sysctl user.max_user_namespaces=10000`".to_owned()
     } else if is_contained {
-        "Baton is in a container whose profiles forbid user namespaces: start it as compose.yaml does, with \
-         `--security-opt seccomp=docs/seccomp.json --security-opt apparmor=unconfined \
-         --security-opt systempaths=unconfined`"
+        LIKE_COMPOSE.to_owned()
     } else {
-        "see that the kernel allows unprivileged user namespaces"
+        "see that the kernel allows unprivileged user namespaces".to_owned()
     }
 }
 
@@ -175,6 +187,9 @@ mod tests {
             include_str!("../../docs/sandbox.md").contains(profile),
             "the page has another one"
         );
+        let both = allow_namespaces(apparmor, true);
+        assert!(both.contains(GIVE_PROFILE) && both.contains("systempaths=unconfined"), "{both}");
+        assert!(both.contains("on the machine, not in the container"), "{both}");
         let inside = allow_namespaces(|_| None, true);
         assert!(inside.contains("seccomp=docs/seccomp.json"), "{inside}");
         for option in ["seccomp=docs/seccomp.json", "apparmor=unconfined", "systempaths=unconfined"]

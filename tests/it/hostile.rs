@@ -1,5 +1,5 @@
-//! A hostile repository and a hostile agent: everything they try is refused with the reason on the
-//! thread, nothing of theirs runs on the host, and no secret of the server's gets out.
+//! A hostile repository and a hostile agent, in each kind of sandbox: everything they try is refused with
+//! the reason on the thread, nothing of theirs runs on the host, and no secret of the server's gets out.
 
 mod canaries;
 mod deeds;
@@ -26,6 +26,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     database::TestDatabase,
+    place::Place,
     server::{Operator, Process, database_url},
 };
 
@@ -109,6 +110,17 @@ async fn approved(world: &World) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_hostile_agent_tries_is_refused_with_its_reason_and_no_secret_gets_out() {
+    whatever_it_tries(Place::Bubblewrap).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_hostile_agent_tries_is_refused_with_its_reason_and_no_secret_gets_out_in_a_container()
+ {
+    let Some(place) = Place::containers() else { return };
+    whatever_it_tries(place).await;
+}
+
+async fn whatever_it_tries(place: Place) {
     let database = TestDatabase::new().await;
     let (_temporary, folder) = folder();
     let next = Arc::new(AtomicUsize::new(0));
@@ -117,7 +129,8 @@ async fn whatever_a_hostile_agent_tries_is_refused_with_its_reason_and_no_secret
     let brain = Late { deeds: Arc::clone(&deeds), next: Arc::clone(&next) };
     let recipe = Recipe::new(folder.join("world"), Arc::new(brain));
     let files = repository::files(&marks(&folder), recipe.files);
-    let world = Recipe { files, ..Recipe::new(folder.join("world"), recipe.brain) };
+    let world = Recipe::new(folder.join("world"), recipe.brain);
+    let world = Recipe { files, sandbox: place.choice(), ..world };
     let world = world.build().await.unwrap();
     repository::add_links(&world.github, &folder);
     let all = deeds::all(&world, &folder);
@@ -149,13 +162,18 @@ async fn whatever_a_hostile_agent_tries_is_refused_with_its_reason_and_no_secret
     assert!(process.stop().await.success());
 
     let seen = canaries::seen_by_agents(&world.models);
-    assert!(seen.contains("RECONNOITRED"), "the agent never looked around: the test is broken");
+    for done in ["RECONNOITRED", "EXECUTED-pretest", "EXECUTED-linter", "EXECUTED-script-shell"] {
+        assert!(seen.contains(done), "the agent did not get to {done}: the test is broken");
+    }
     for forbidden in ["REACHED", "WROTE-SYS", "FOUND", "root:"] {
         assert!(!seen.contains(forbidden), "an agent got {forbidden}:\n{seen}");
     }
     assert_eq!(marked(&folder), [""; 0], "something of the repository's ran on the host");
-    let leaks = canaries::leaks(&world, &database.pool, &operator.log()).await;
+    repository_was_built(&database).await;
+    let logs = [("the server's log", operator.log()), ("the daemon's log", place.log())];
+    let leaks = canaries::leaks(&world, &database.pool, &logs).await;
     assert!(leaks.is_empty(), "{leaks:#?}");
+    place.is_left_empty();
     world.shutdown().await;
 }
 
@@ -174,35 +192,74 @@ impl Brain for Late {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn claude_runs_no_hook_helper_or_server_that_a_repository_brings() {
+    claude_plays_unharmed(Place::Bubblewrap).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claude_runs_no_hook_helper_or_server_that_a_repository_brings_in_a_container() {
+    let Some(place) = Place::containers() else { return };
+    claude_plays_unharmed(place).await;
+}
+
+async fn claude_plays_unharmed(place: Place) {
     let Some(claude) = baton::app::installed_claude() else {
-        eprintln!("the claude program is not installed: nothing is shown");
+        eprintln!("SKIPPED: the claude program is not installed, so nothing is shown about it");
         return;
     };
     plays_unharmed(
+        place,
         |recipe| Recipe { provider: "claude".to_owned(), claude: Some(claude), ..recipe },
         |world| canaries::told_to_models(&world.models.requests()),
-        &["HOOKED", "mcp__", "helper-key"],
+        &["HOOKED", "mcp__", "helper-key", "ORDERS-OF-THE-REPOSITORY", "nobody:x:65534"],
     )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codex_runs_and_reads_nothing_that_a_repository_brings() {
+    codex_plays_unharmed(Place::Bubblewrap).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codex_runs_and_reads_nothing_that_a_repository_brings_in_a_container() {
+    let Some(place) = Place::containers() else { return };
+    codex_plays_unharmed(place).await;
+}
+
+async fn codex_plays_unharmed(place: Place) {
     let Some(codex) = baton::app::installed_codex() else {
-        eprintln!("the codex program is not installed: nothing is shown");
+        eprintln!("SKIPPED: the codex program is not installed, so nothing is shown about it");
         return;
     };
     plays_unharmed(
+        place,
         |recipe| Recipe { provider: "codex".to_owned(), codex: Some(codex), ..recipe },
         |world| canaries::told_to_models(&world.openai.requests()),
-        &["HOOKED", "mcp__", "helper-key", "SKILL-OF-THE-REPOSITORY", "web_search"],
+        &[
+            "HOOKED",
+            "mcp__",
+            "helper-key",
+            "ORDERS-OF-THE-REPOSITORY",
+            "SKILL-OF-THE-REPOSITORY",
+            "web_search",
+        ],
     )
     .await;
+}
+
+/// Fails unless the repository's own configuration was executed by Baton's runs: it has to be harmless there.
+async fn repository_was_built(database: &TestDatabase) {
+    let runs = "SELECT coalesce(string_agg(state_data::text, ' '), '') FROM command_runs";
+    let runs: String = sqlx::query_scalar(runs).fetch_one(&database.pool).await.unwrap();
+    for done in ["EXECUTED-preinstall", "EXECUTED-test"] {
+        assert!(runs.contains(done), "no run got to {done}: the test is broken\n{runs}");
+    }
 }
 
 /// Lets a program play the job in a hostile repository up to the pull request: nothing forbidden reaches
 /// its model, and nothing of the repository's runs on the host.
 async fn plays_unharmed(
+    place: Place,
     change: impl FnOnce(Recipe) -> Recipe,
     told: impl FnOnce(&World) -> String,
     forbidden: &[&str],
@@ -211,7 +268,7 @@ async fn plays_unharmed(
     let database = TestDatabase::new().await;
     let usual = Recipe::new(folder.join("world"), Arc::new(Crew::new()));
     let files = repository::files(&marks(&folder), usual.files.clone());
-    let recipe = change(Recipe { files, ..usual });
+    let recipe = change(Recipe { files, sandbox: place.choice(), ..usual });
     let world = recipe.build().await.unwrap();
     repository::add_links(&world.github, &folder);
     let operator = Operator::new(&world, &folder, &database_url(&database.address()));
@@ -230,5 +287,10 @@ async fn plays_unharmed(
         assert!(!told.contains(forbidden), "{forbidden} reached the model");
     }
     assert_eq!(marked(&folder), [""; 0], "something of the repository's ran on the host");
+    repository_was_built(&database).await;
+    let logs = [("the server's log", operator.log()), ("the daemon's log", place.log())];
+    let leaks = canaries::leaks(&world, &database.pool, &logs).await;
+    assert!(leaks.is_empty(), "{leaks:#?}");
+    place.is_left_empty();
     world.shutdown().await;
 }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs, io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -144,9 +144,11 @@ impl Sandbox for Container {
             let listed = docker.list_containers(Some(options)).await;
             let listed = listed.map_err(|error| trial::explain(error, &self.settings.image))?;
             let mut cleared = 0;
+            let mut living = Vec::new();
             for found in listed {
                 let process = found.labels.as_ref().and_then(|labels| labels.get(body::PROCESS));
                 if process.is_some_and(|process| is_alive(process)) {
+                    living.extend(found.names.unwrap_or_default());
                     continue;
                 }
                 if let Some(id) = found.id {
@@ -154,9 +156,23 @@ impl Sandbox for Container {
                     cleared += 1;
                 }
             }
+            clear_lines(&self.settings.state.join(LINES), &living)?;
             Ok(cleared)
         })
     }
+}
+
+/// Takes away the lifelines on which nobody called before their Baton was killed.
+fn clear_lines(lines: &Path, living: &[String]) -> io::Result<()> {
+    for entry in fs::read_dir(lines)? {
+        let entry = entry?;
+        let container = format!("baton-{}", entry.file_name().to_string_lossy());
+        // The daemon's names begin with a slash.
+        if !living.iter().any(|name| name.trim_start_matches('/') == container) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// What one start needs.

@@ -54,16 +54,17 @@ pub fn seen_by_agents(models: &Anthropic) -> String {
     seen
 }
 
-/// Every secret that is somewhere it should not be.
-pub async fn leaks(world: &World, pool: &PgPool, log: &str) -> Vec<String> {
+/// Every secret that is somewhere it should not be. `logs` are those of the programs around agents, by
+/// their names.
+pub async fn leaks(world: &World, pool: &PgPool, logs: &[(&str, String)]) -> Vec<String> {
     let requests = world.github.requests();
     let told = requests.iter().map(|it| format!("{} {:?} {:?}", it.path, it.query, it.body));
     let mut places = vec![
         ("requests to GitHub".to_owned(), told.collect::<Vec<_>>().join("\n")),
-        ("the server's log".to_owned(), log.to_owned()),
         ("requests to the model".to_owned(), told_to_models(&world.models.requests())),
         ("the repository on GitHub".to_owned(), objects(world)),
     ];
+    places.extend(logs.iter().map(|(name, log)| ((*name).to_owned(), log.clone())));
     let tables = "SELECT table_name::text FROM information_schema.tables
         WHERE table_schema = 'public' AND table_type = 'BASE TABLE'";
     let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(pool).await.unwrap();

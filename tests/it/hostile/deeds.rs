@@ -29,6 +29,14 @@ pub fn all(world: &World, folder: &Path) -> Vec<Deed> {
             &["adds or changes the symbolic link", "leak.txt"],
         ),
         deed(
+            // A linter reads its configuration so.
+            format!(
+                "npm test; node -e 'import(\"./eslint.config.mjs\")'; \
+                 ln -s /proc/self/environ linted.txt; git add linted.txt; {commit}"
+            ),
+            &["adds or changes the symbolic link", "linted.txt"],
+        ),
+        deed(
             format!(
                 "mkdir -p .github/workflows; echo 'on: push' > .github/workflows/own.yml; \
                  git add .github; {commit}"

@@ -104,7 +104,10 @@ async fn containers_of_a_dead_baton_are_found_by_their_labels_and_those_of_a_liv
         let rest = ["--label", process, "--stop-signal", "KILL", IMAGE, "sleep", "1000"];
         podman.call(&[&run[..], &rest[..]].concat()).unwrap();
     }
+    let lines = house.folder.path().join("sandbox/lines");
+    std::os::unix::net::UnixListener::bind(lines.join("of-the-dead")).unwrap();
     assert_eq!(house.sandbox.clear().await.unwrap(), 1);
+    assert!(!lines.join("of-the-dead").exists(), "a lifeline of the dead is left");
     let left = podman.containers();
     assert!(
         !left.contains(&"dead".to_owned()) && left.contains(&"of-another".to_owned()),

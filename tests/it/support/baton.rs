@@ -31,7 +31,7 @@ use tempfile::TempDir;
 use super::{database::TestDatabase, leftovers};
 
 /// How long anything may take: the machine is slow, and a story that goes well never waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Between two looks at the database.
 const LOOK: Duration = Duration::from_millis(50);

@@ -1,11 +1,10 @@
-//! A Podman of the test's own: its daemon, its storage and its one image, gone with it.
+//! A Podman of the test's own: its daemon and its storage, gone with it. Its one image is shared.
 //!
 //! What a test left behind that was killed, the next one takes away.
-//!
-//! The image is made of this machine's own programs and their libraries, so that nothing is fetched.
+
+mod image;
 
 use std::{
-    collections::BTreeSet,
     fs,
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::{Path, PathBuf},
@@ -13,7 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use image::{Image, on_path};
+use rustix::process::Pid;
 use tempfile::TempDir;
+
+use super::{leftovers, machine, remains};
 
 /// How long the daemon may take to listen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,17 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The image's name.
 pub const IMAGE: &str = "baton-test";
 
-/// What the image holds: what cases, git and the sample's tests call.
-const PROGRAMS: &[&str] = &[
-    "bash", "cat", "chmod", "cp", "cut", "date", "dd", "dirname", "env", "find", "git", "grep",
-    "head", "id", "kill", "ln", "ls", "mkdir", "mktemp", "mv", "node", "perl", "readlink", "rm",
-    "rmdir", "sed", "seq", "setsid", "sh", "sleep", "sort", "stat", "tail", "tee", "timeout",
-    "touch", "tr", "true", "uname", "unshare", "wc", "xargs",
-];
-
 /// A daemon that serves Docker's API.
 pub struct Podman {
     daemon: Child,
+    image: Image,
     folder: TempDir,
 }
 
@@ -51,19 +47,16 @@ impl Podman {
 
     fn try_start() -> Result<Self, String> {
         clear_the_dead();
-        let prefix = format!("{PREFIX}{}-", std::process::id());
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
-        fs::write(folder.path().join("containers.conf"), settings(folder.path())).unwrap();
+        let image = Image::get()?;
+        let folder = new_folder();
         let socket = folder.path().join("podman.sock");
-        let mut command = podman(folder.path());
+        let mut command = podman(folder.path(), Some(&image.store));
         command.args(["system", "service", "--time", "0", &format!("unix://{}", socket.display())]);
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let daemon = command.stdout(Stdio::null()).stderr(log).spawn();
         let daemon = daemon.map_err(|error| format!("podman cannot be started: {error}"))?;
-        let mut podman = Self { daemon, folder };
+        let mut podman = Self { daemon, image, folder };
         podman.until_up()?;
-        podman.import()?;
         podman.call(&["run", "--rm", "--network", "none", IMAGE, "true"])?;
         Ok(podman)
     }
@@ -75,7 +68,7 @@ impl Podman {
 
     /// Calls the program beside the daemon, on the same storage.
     pub fn call(&self, arguments: &[&str]) -> Result<String, String> {
-        let output = podman(self.folder.path()).args(arguments).output();
+        let output = podman(self.folder.path(), Some(&self.image.store)).args(arguments).output();
         let output = output.map_err(|error| error.to_string())?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -89,32 +82,46 @@ impl Podman {
         listed.lines().map(str::to_owned).collect()
     }
 
+    /// The ids of all containers that there are now, without asking the daemon.
+    pub fn ids(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path().join("root/overlay-containers"));
+        let names = entries.into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names = names.filter_map(|name| name.into_string().ok());
+        names.filter(|name| name.len() == 64).collect()
+    }
+
+    /// What is left of containers: those that the daemon lists or keeps folders of, their monitors and
+    /// processes, their mounts, and namespaces that the daemon holds.
+    pub fn left(&self) -> Vec<String> {
+        let folder = self.folder.path();
+        let daemon = Pid::from_child(&self.daemon);
+        let listed = self.containers().into_iter().map(|name| format!("a container: {name}"));
+        let kept = self.ids().into_iter().map(|id| format!("a container's folder: {id}"));
+        let own = format!("a process: {} ", daemon.as_raw_nonzero());
+        let processes = leftovers::processes_of(folder).into_iter();
+        let mounted = machine::mounts(folder, daemon).into_iter();
+        listed
+            .chain(kept)
+            .chain(processes.filter(|process| !process.starts_with(&own)))
+            // The storage itself is a mount while it is used.
+            .chain(mounted.filter(|mount| mount.contains("/merged ") || mount.contains("nsfs")))
+            .chain(remains::namespaces(daemon, folder))
+            .collect()
+    }
+
+    /// What the daemon has said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     fn until_up(&mut self) -> Result<(), String> {
         let start = Instant::now();
         while UnixStream::connect(self.socket()).is_err() {
             if self.daemon.try_wait().unwrap().is_some() || start.elapsed() > PATIENCE {
-                let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-                return Err(format!("podman's daemon is not up: {log}"));
+                return Err(format!("podman's daemon is not up: {}", self.log()));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
-    }
-
-    fn import(&self) -> Result<(), String> {
-        let archive = self.folder.path().join("image.tar");
-        let files = files();
-        let relative = files.iter().map(|path| path.strip_prefix("/").unwrap_or(path));
-        let mut tar = Command::new("tar");
-        // Links are followed: the image has no other layout than the paths by which programs are found.
-        tar.args(["--directory", "/", "--create", "--dereference", "--no-recursion", "--file"]);
-        tar.arg(&archive).args(relative);
-        let output = tar.output().map_err(|error| format!("tar cannot be started: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("tar: {}", String::from_utf8_lossy(&output.stderr)));
-        }
-        self.call(&["import", "--quiet", &archive.display().to_string(), IMAGE])?;
-        let _ = fs::remove_file(archive);
         Ok(())
     }
 }
@@ -130,13 +137,26 @@ impl Drop for Podman {
 /// The folders of tests; their process follows.
 const PREFIX: &str = "baton-podman-";
 
+/// A folder of this test's, with all that its podman goes by.
+fn new_folder() -> TempDir {
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    fs::write(folder.path().join("containers.conf"), settings(folder.path())).unwrap();
+    folder
+}
+
 /// Ends what runs in a folder's storage, and lets go of it.
 fn clear(folder: &Path) {
     for arguments in [&["rm", "--all", "--force", "--time", "0"][..], &["rmi", "--all", "--force"]]
     {
-        let _ = podman(folder).args(arguments).output();
+        let _ = podman(folder, None).args(arguments).output();
     }
-    // The storage is a mount of its own while it is used.
+    let_go(folder);
+}
+
+/// Takes away the mount of its own that storage is while it is used.
+fn let_go(folder: &Path) {
     let storage = folder.join("root/overlay");
     let _ = Command::new("umount").arg("--lazy").arg(storage).stderr(Stdio::null()).status();
 }
@@ -153,13 +173,17 @@ fn clear_the_dead() {
     }
 }
 
-fn podman(folder: &Path) -> Command {
+/// Podman on the storage in a folder, with the images of another one to read.
+fn podman(folder: &Path, images: Option<&Path>) -> Command {
     let mut command = Command::new("podman");
     // Its monitor leaves a file where it stands when a container runs out of memory.
     command.current_dir(folder);
     command.env("CONTAINERS_CONF", folder.join("containers.conf"));
     for (flag, name) in [("--root", "root"), ("--runroot", "run")] {
         command.arg(flag).arg(folder.join(name));
+    }
+    if let Some(store) = images {
+        command.arg("--storage-opt").arg(format!("overlay.imagestore={}", store.display()));
     }
     command
 }
@@ -174,26 +198,4 @@ fn settings(folder: &Path) -> String {
          lock_type = \"file\"\ntmp_dir = \"{folder}/tmp\"\nstatic_dir = \"{folder}/static\"\n\
          volume_path = \"{folder}/volumes\"\n"
     )
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    let folders = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
-    folders.map(|folder| Path::new(folder).join(program)).into_iter().find(|path| path.is_file())
-}
-
-/// The programs, what they are linked with, and folders that have to be there.
-fn files() -> BTreeSet<PathBuf> {
-    let programs: Vec<PathBuf> = PROGRAMS.iter().filter_map(|name| on_path(name)).collect();
-    let mut found: BTreeSet<PathBuf> =
-        ["/bin/bash", "/bin/sh", "/etc", "/tmp", "/home"].map(PathBuf::from).into();
-    let mut ldd = Command::new("ldd");
-    ldd.args(&programs).arg(env!("CARGO_BIN_EXE_baton")).args(baton::app::installed_claude());
-    let output = ldd.output();
-    let listed = output.map(|output| output.stdout).unwrap_or_default();
-    let listed = String::from_utf8_lossy(&listed);
-    let words =
-        listed.lines().filter(|line| line.starts_with('\t')).flat_map(str::split_whitespace);
-    found.extend(words.filter(|word| word.starts_with('/')).map(PathBuf::from));
-    found.extend(programs);
-    found
 }

@@ -5,5 +5,7 @@ pub mod containers;
 pub mod database;
 pub mod leftovers;
 pub mod machine;
+pub mod place;
 pub mod play;
+pub mod remains;
 pub mod server;

@@ -11,7 +11,7 @@ use std::{
 
 use baton::{
     cli::demo::world::World,
-    config::{Config, Grant},
+    config::{Config, Containers, Grant, SandboxChoice},
     db::Address,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -186,10 +186,23 @@ fn configuration(config: &Config) -> String {
             "command": agents.command,
             "anthropic_base_url": agents.upstream.base_url,
         },
+        "sandbox": sandbox(&agents.sandbox),
         "limits": { "accounts": config.limits.accounts },
         "deploy": config.grants.iter().map(granted).collect::<Vec<_>>(),
     });
     toml::to_string(&file).unwrap()
+}
+
+fn sandbox(choice: &SandboxChoice) -> serde_json::Value {
+    match choice {
+        SandboxChoice::Container(Containers { socket, image, images, cpus: None }) => {
+            serde_json::json!({
+                "kind": "container", "socket": socket, "image": image, "images": images,
+            })
+        }
+        SandboxChoice::Bubblewrap => serde_json::json!({ "kind": "bubblewrap" }),
+        other => panic!("an operator of these tests does not write {other:?}"),
+    }
 }
 
 fn granted(grant: &Grant) -> serde_json::Value {
