@@ -120,6 +120,9 @@ impl House {
     async fn send(&self, method: Method, token: &str, body: Vec<u8>) -> (StatusCode, Value) {
         let request = Request::builder().method(method).uri(TOOLS_PATH);
         let request = request.header("authorization", format!("Bearer {token}"));
+        let request = request.header("host", "127.0.0.1:4000");
+        let request = request.header("content-type", "application/json");
+        let request = request.header("accept", "application/json, text/event-stream");
         let request = request.body(Body::from(body)).unwrap();
         let answer = self.router.clone().oneshot(request).await.unwrap();
         let status = answer.status();
@@ -167,7 +170,11 @@ async fn only_an_agent_at_work_is_let_in() {
 async fn the_protocols_four_methods_are_served_and_nothing_else() {
     let house = House::new().await;
     house.agent(StageKey::Code, &Tool::ALL).await;
-    let hello = house.ask("code", "initialize", json!({ "protocolVersion": "2025-03-26" })).await;
+    let hello = json!({
+        "protocolVersion": "2025-03-26", "capabilities": {},
+        "clientInfo": { "name": "a program", "version": "1" },
+    });
+    let hello = house.ask("code", "initialize", hello).await;
     assert_eq!(hello["result"]["protocolVersion"], "2025-03-26");
     assert_eq!(hello["result"]["serverInfo"]["name"], "baton");
     assert_eq!(house.ask("code", "ping", json!({})).await["result"], json!({}));
@@ -178,8 +185,10 @@ async fn the_protocols_four_methods_are_served_and_nothing_else() {
     assert_eq!(get.0, StatusCode::METHOD_NOT_ALLOWED, "there is no stream");
     let large = house.send(Method::POST, "code", vec![b' '; 300 << 10]).await;
     assert_eq!(large.0, StatusCode::PAYLOAD_TOO_LARGE);
-    let broken = house.send(Method::POST, "code", b"{".to_vec()).await;
-    assert_eq!((broken.0, &broken.1["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(-32700)));
+    for broken in [&b"{"[..], br#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#] {
+        let broken = house.send(Method::POST, "code", broken.to_vec()).await;
+        assert_eq!(broken.0, StatusCode::UNSUPPORTED_MEDIA_TYPE, "it is no message");
+    }
 }
 
 #[tokio::test]
