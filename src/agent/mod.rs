@@ -18,6 +18,7 @@ mod runtime;
 mod sampler;
 mod session;
 mod supplies;
+mod tending;
 mod toolchains;
 
 pub use commands::Errand;

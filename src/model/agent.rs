@@ -28,6 +28,8 @@ pub enum AgentEvent {
         /// Whether it failed.
         is_error: bool,
     },
+    /// A call of Baton's own tools came back: answered, or why it never got there.
+    ToolsReached(Result<(), String>),
     /// Its list of what is done and left.
     Todo(Vec<TodoItem>),
     /// Tokens since the last such event.
