@@ -42,6 +42,20 @@ impl Tools {
         Hearing(Some(self.0.subscribe()))
     }
 
+    /// Takes in how a look went after so many in vain; how many those are now.
+    fn found(&self, answer: Result<(), String>, in_vain: u32) -> u32 {
+        let Err(why) = answer else {
+            self.tell(None);
+            return 0;
+        };
+        let in_vain = in_vain.saturating_add(1);
+        tracing::warn!(%why, in_vain, "the tool server does not answer");
+        if in_vain >= IN_VAIN {
+            self.tell(Some(why));
+        }
+        in_vain
+    }
+
     fn tell(&self, broken: Option<String>) {
         self.0.send_if_modified(|known| {
             let changes = *known != broken;
@@ -84,23 +98,11 @@ impl Runtime {
                 () = stop.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            if self.in_use.is_empty() && !self.tools_told.are_broken() {
-                in_vain = 0;
-                continue;
-            }
-            match look(&self.gateway).await {
-                Ok(()) => {
-                    in_vain = 0;
-                    self.tools_told.tell(None);
-                }
-                Err(why) => {
-                    in_vain += 1;
-                    tracing::warn!(%why, in_vain, "the tool server does not answer");
-                    if in_vain >= IN_VAIN {
-                        self.tools_told.tell(Some(why));
-                    }
-                }
-            }
+            let matters = !self.in_use.is_empty() || self.tools_told.are_broken();
+            in_vain = match matters {
+                true => self.tools_told.found(look(&self.gateway).await, in_vain),
+                false => 0,
+            };
         }
     }
 }
@@ -173,6 +175,18 @@ mod tests {
         assert!(look(&socket).await.unwrap_err().contains("No such file"));
         drop(UnixListener::bind(&socket).unwrap());
         assert!(look(&socket).await.unwrap_err().contains("refused"));
+    }
+
+    #[test]
+    fn only_the_third_silence_in_a_row_counts_and_an_answer_mends_it() {
+        let (tools, silent) = (Tools::default(), || Err("it is gone".to_owned()));
+        let twice = tools.found(silent(), tools.found(silent(), 0));
+        assert!(!tools.are_broken());
+        let again = tools.found(silent(), tools.found(silent(), tools.found(Ok(()), twice)));
+        assert_eq!((again, tools.are_broken()), (2, false));
+        assert_eq!(tools.found(silent(), again), 3);
+        assert!(tools.are_broken());
+        assert_eq!((tools.found(Ok(()), 3), tools.are_broken()), (0, false));
     }
 
     #[tokio::test]
