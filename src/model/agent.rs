@@ -134,6 +134,11 @@ pub enum Message {
         /// Which question.
         question: QuestionId,
     },
+    /// Another agent wants this commit to be audited.
+    AuditWanted {
+        /// Whose wish, and what for.
+        wish: super::AuditWish,
+    },
     /// The session was interrupted and goes on.
     GoOn,
 }

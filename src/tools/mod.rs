@@ -10,7 +10,7 @@
 //! - `protocol` – the Model Context Protocol, by `rmcp`
 //! - `catalogue` – what each tool is for and takes, as agents read it
 //! - `call` – one call: whether it is allowed, and what comes of it
-//! - `progress`, `ask`, `context`, `letters`, `emit` – the tools, one family a file
+//! - `progress`, `ask`, `context`, `letters`, `emit`, `wishes` – the tools, one family a file
 
 mod ask;
 mod call;
@@ -21,6 +21,7 @@ mod letters;
 mod progress;
 mod protocol;
 mod server;
+mod wishes;
 
 use std::{fmt, sync::Arc};
 
