@@ -11,11 +11,15 @@ pub enum Format {
     Json,
 }
 
+/// Below a warning, `rmcp` logs whole messages: what agents call with is in no log, whatever is asked for.
+const QUIET: &str = "rmcp=warn";
+
 /// Starts logging. `BATON_LOG` filters in the form `level` or `target=level,…`; default `info`.
 ///
 /// A second call in one process changes nothing.
 pub fn start(format: Format, filter: Option<&str>) {
     let filter = EnvFilter::new(filter.unwrap_or("info,sqlx=warn,hyper=warn,octocrab=warn"));
+    let filter = filter.add_directive(QUIET.parse().expect("a target and a level"));
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
         Format::Text => {

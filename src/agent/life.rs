@@ -10,6 +10,7 @@ use super::{
     processes::Processes,
     prompt, sampler,
     session::{self, Patience},
+    tending::Hearing,
 };
 use crate::{
     model::{
@@ -146,6 +147,7 @@ impl Runtime {
             assignment.patience,
             &judge,
             &*self.quota_back,
+            self.tools_of(assignment),
         );
         let ended = sampler::beside(assignment.agent, &self.in_use, notes, playing).await?;
         if let Some(exit) = &fitting.exit {
@@ -158,6 +160,14 @@ impl Runtime {
         let session = processes.session(&provider.launch().session_file);
         let (end, limited) = end_at(ended.end, (self.limit_of)(assignment.agent));
         Ok(Life { end, outcome: ended.outcome, head, session, cost: ended.cost, limited })
+    }
+
+    /// What an agent hears of Baton's own tools; one that may call none has none to miss.
+    fn tools_of(&self, assignment: &Assignment) -> Hearing {
+        match assignment.rendered.baton.is_empty() {
+            true => Hearing::default(),
+            false => self.tools_told.follow(),
+        }
     }
 
     /// Takes the agent's commits into the mirror, whatever became of the agent.

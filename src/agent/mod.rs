@@ -19,6 +19,7 @@ mod runtime;
 mod sampler;
 mod session;
 mod supplies;
+mod tending;
 mod toolchains;
 mod versions;
 

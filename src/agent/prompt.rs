@@ -22,7 +22,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::model::{Agent, CommandRun, Role, Situation, Tool};
+use crate::model::{Agent, CommandRun, Emission, Role, Situation, Tool};
 
 pub use follow_up::{letter_text, message_text};
 pub use judge::{repair_prompt, validate};
@@ -204,7 +204,8 @@ impl Prompts {
         let context = context::Context::new(situation, agent, extra, &frame, &news);
         let context = Value::from(Serde(context));
         let system = environment.render_str(&words.system, &context).map_err(template)?;
-        let system = format!("{system}{}", tools::words(&words.baton, &extra.left));
+        let audits = situation.policy.agent_audits && Emission::AuditWanted.is_for(role);
+        let system = format!("{system}{}", tools::words(&words.baton, &extra.left, audits));
         let prompt = if extra.resumed {
             follow_up::next_message(&news)
         } else {

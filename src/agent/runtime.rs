@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{Toolchains, inside::Inside, limit::LimitOf, sampler::InUse};
+use super::{Toolchains, inside::Inside, limit::LimitOf, sampler::InUse, tending};
 use crate::{
     egress::Exits,
     model::Timestamp,
@@ -34,6 +34,8 @@ pub struct Runtime {
     pub(super) limit_of: Box<LimitOf>,
     /// The agents that run now.
     pub(super) in_use: InUse,
+    /// Whether Baton's own tools answer.
+    pub(super) tools_told: tending::Tools,
     /// Why nothing may start, with the remedy.
     remedy: RwLock<Option<String>>,
 }
@@ -85,7 +87,7 @@ impl Runtime {
         let remedy = RwLock::new(Some("the sandbox has not been tested yet".to_owned()));
         let tools = programs.tools.clone();
         let exits = Exits::new(workspaces.egress_folder());
-        let in_use = InUse::default();
+        let (in_use, tools_told) = (InUse::default(), tending::Tools::default());
         Self {
             sandbox,
             workspaces,
@@ -97,6 +99,7 @@ impl Runtime {
             quota_back,
             limit_of,
             in_use,
+            tools_told,
             remedy,
         }
     }

@@ -56,6 +56,11 @@ impl InUse {
         self.last(agent)
     }
 
+    /// Whether no agent runs.
+    pub fn is_empty(&self) -> bool {
+        self.seen().is_empty()
+    }
+
     fn last(&self, agent: AgentId) -> Option<Footprint> {
         self.seen().get(&agent).map(Seen::last)
     }

@@ -12,14 +12,16 @@ use tokio::{
 
 use crate::{
     model::{AgentEvent, CancelledBy, End, FailKind, Micros, Outcome, Stop, Untrusted, Watchdog},
-    provider::{Exit, ModelRefusal, Provider, RefusalKind, Step, Talk},
+    provider::{Exit, Provider, Step, Talk},
     sandbox::{Input, Output, Running},
 };
 
 use super::{
+    limit::end_of,
     orders::{Note, Order, Stream, Wires},
     processes::Processes,
     runtime::QuotaBack,
+    tending::Hearing,
 };
 
 /// The longest line that is taken whole; what is longer is cut there. A model answer with a large file
@@ -28,6 +30,9 @@ const MAX_LINE: usize = 32 << 20;
 
 /// How long a program may take to obey its provider's own interrupt.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(10);
+
+/// So many calls of Baton's tools in a row that did not get there are no accident.
+const LOST_CALLS: u32 = 3;
 
 /// How much of standard error is kept to explain a crash, in bytes.
 const STDERR_TAIL: usize = 4096;
@@ -68,6 +73,7 @@ pub async fn play(
     patience: Patience,
     judge: Judge<'_>,
     quota_back: &QuotaBack,
+    tools: Hearing,
 ) -> Result<Ended, String> {
     let now = Instant::now();
     let mut session = Session {
@@ -75,6 +81,7 @@ pub async fn play(
         stdin: None,
         judge,
         quota_back,
+        tools,
         patience,
         total: now + patience.total,
         silence: now + patience.silence,
@@ -85,6 +92,7 @@ pub async fn play(
         cost: None,
         stderr_tail: String::new(),
         giving: Vec::new(),
+        lost_calls: 0,
     };
     let mut running = processes.first(&session.provider.launch()).await?;
     loop {
@@ -106,6 +114,7 @@ struct Session<'a> {
     stdin: Option<Input>,
     judge: Judge<'a>,
     quota_back: &'a QuotaBack,
+    tools: Hearing,
     patience: Patience,
     total: Instant,
     silence: Instant,
@@ -118,6 +127,8 @@ struct Session<'a> {
     stderr_tail: String,
     /// Who wants to know that the program was given what they said.
     giving: Vec<oneshot::Sender<()>>,
+    /// How many calls of Baton's tools in a row did not get there.
+    lost_calls: u32,
 }
 
 impl Session<'_> {
@@ -158,6 +169,7 @@ impl Session<'_> {
                         self.complained(&line, wires).await;
                     }
                 }
+                why = self.tools.broken(), if self.closing.is_none() => self.toolless(why),
                 exit = running.wait(), if !stdout.open && !stderr.open => {
                     return self.gone(exit);
                 }
@@ -294,19 +306,32 @@ impl Session<'_> {
                 note(wires, Note::Doing(doing)).await;
             }
             AgentEvent::Started { broken_tools, .. } => self.started(&broken_tools),
+            AgentEvent::ToolsReached(Ok(())) => self.lost_calls = 0,
+            AgentEvent::ToolsReached(Err(why)) => self.call_lost(why),
             AgentEvent::ToolResult { .. } | AgentEvent::Denied { .. } => {}
             AgentEvent::Finished { result, .. } => self.finished(result).await,
         }
     }
 
-    /// A broken tool server does not fail the run by itself: the agent is ended at once.
     fn started(&mut self, broken_tools: &[String]) {
         if !broken_tools.is_empty() {
-            let which = format!("no connection to {}", broken_tools.join(", "));
-            self.verdict = Some((End::Failed(FailKind::Tools(which)), None));
-            self.stdin = None;
-            self.closing = Some(Instant::now());
+            self.toolless(format!("no connection to {}", broken_tools.join(", ")));
         }
+    }
+
+    /// The model is told of a lost call and may try again, not for ever.
+    fn call_lost(&mut self, why: String) {
+        self.lost_calls += 1;
+        if self.lost_calls >= LOST_CALLS && self.closing.is_none() {
+            self.toolless(why);
+        }
+    }
+
+    /// A broken tool server does not fail the run by itself: the agent is ended at once.
+    fn toolless(&mut self, why: String) {
+        self.verdict = Some((End::Failed(FailKind::Tools(why)), None));
+        self.stdin = None;
+        self.closing = Some(Instant::now());
     }
 
     /// A turn is over: judges what came out, asks for a repair once, or sends the program away.
@@ -397,17 +422,6 @@ impl Session<'_> {
     }
 }
 
-/// Tells apart what waiting or money could mend.
-fn end_of(refusal: Option<ModelRefusal>, kind: FailKind, quota_back: &QuotaBack) -> End {
-    match refusal.map(|refusal| (refusal.kind, refusal.retry_at)) {
-        Some((RefusalKind::Budget, _)) => End::OutOfBudget,
-        Some((RefusalKind::Quota, until)) => {
-            End::OutOfQuota { until: until.unwrap_or_else(quota_back) }
-        }
-        Some(_) | None => End::Failed(kind),
-    }
-}
-
 async fn note(wires: &Wires, note: Note) {
     // Nobody listens any more: the agent is about to be ended, and its lines are lost to nobody.
     let _ = wires.notes.send(note).await;
@@ -454,25 +468,5 @@ impl Lines {
         let used = end.map_or(there.len(), |at| at + 1);
         self.from.consume(used);
         Ok(end.is_some())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::{TimeZone, Utc};
-
-    use super::*;
-
-    #[test]
-    fn no_more_quota_is_a_time_to_wait_for_also_where_the_program_names_none() {
-        let noon = Utc.with_ymd_and_hms(2026, 3, 4, 12, 0, 0).unwrap();
-        let refusal = |kind, retry_at| Some(ModelRefusal { kind, status: Some(429), retry_at });
-        let end = |refusal| end_of(refusal, FailKind::Model("429".to_owned()), &move || noon);
-        let until = noon;
-        assert_eq!(end(refusal(RefusalKind::Quota, None)), End::OutOfQuota { until });
-        let until = noon + chrono::TimeDelta::hours(1);
-        assert_eq!(end(refusal(RefusalKind::Quota, Some(until))), End::OutOfQuota { until });
-        assert_eq!(end(refusal(RefusalKind::Budget, None)), End::OutOfBudget);
-        assert_eq!(end(None), End::Failed(FailKind::Model("429".to_owned())));
     }
 }

@@ -35,13 +35,16 @@ pub struct Options {
     pub minute: Duration,
     /// Where it is read what the machine has left.
     pub gauge: Gauge,
+    /// How often it is looked whether agents' tools answer.
+    pub tools_every: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let minute = Duration::from_secs(60);
-        let gauge = Gauge::default();
-        Self { clock: Clock::default(), without_sweeps: false, bridge: None, minute, gauge }
+        let (gauge, tools_every) = (Gauge::default(), Duration::from_secs(10));
+        let clock = Clock::default();
+        Self { clock, without_sweeps: false, bridge: None, minute, gauge, tools_every }
     }
 }
 
@@ -103,6 +106,11 @@ impl Server {
         let state = admin::State::new(pipeline.clone());
         tasks.spawn(serve(admin, admin::router(state), stopping.rest.clone()));
         tasks.spawn(tend::replicas(pipeline.clone(), stopping.rest.clone()));
+        let tending = (pipeline.clone(), options.tools_every, stopping.rest.clone());
+        tasks.spawn(async move {
+            let (pipeline, every, stop) = tending;
+            pipeline.parts().runtime.tend_tools(every, stop).await;
+        });
         let capacity = Arc::new(Capacity::new(options.gauge.clone(), pipeline.clone()));
         let keeping = (Arc::clone(&capacity), stopping.rest.clone());
         tasks.spawn(async move { keeping.0.keep(keeping.1).await });

@@ -3,7 +3,9 @@
 use sqlx::PgExecutor;
 
 use super::{DbError, decode};
-use crate::model::{Cause, Event, EventId, NewEvent, RepositoryId, TaskId};
+use crate::model::{
+    AuditWish, Cause, Event, EventId, NewEvent, RepositoryId, Subject, TaskId, What,
+};
 
 /// Stores an event; none when the same thing was told before.
 ///
@@ -69,4 +71,27 @@ pub async fn last_decided(
     .fetch_optional(executor)
     .await?;
     row.map(|row| Ok((EventId(row.id), decode::read("event cause", row.cause)?))).transpose()
+}
+
+/// The audits that a task's agents wanted, oldest first: the event is the wish.
+///
+/// # Errors
+/// When the database is away or a row cannot be read.
+pub async fn list_audit_wishes(
+    executor: impl PgExecutor<'_>,
+    task: TaskId,
+) -> Result<Vec<AuditWish>, DbError> {
+    let rows = sqlx::query_scalar!(
+        "SELECT what FROM events WHERE kind = 'audit.wanted' AND subject = $1 ORDER BY id",
+        decode::write(&Subject::Task(task)),
+    )
+    .fetch_all(executor)
+    .await?;
+    let mut wishes = Vec::with_capacity(rows.len());
+    for what in rows {
+        if let What::AuditWanted { wish } = decode::read("event", what)? {
+            wishes.push(wish);
+        }
+    }
+    Ok(wishes)
 }

@@ -3,12 +3,12 @@
 use sqlx::PgConnection;
 
 use super::{
-    DbError, agents, approvals, command_runs, deployments, fetches, findings, follow_ups, plans,
-    questions, reports, repositories, stages, tasks,
+    DbError, agents, approvals, command_runs, deployments, events, fetches, findings, follow_ups,
+    plans, questions, reports, repositories, stages, tasks,
 };
 use crate::model::{
-    Agent, Approval, CommandRun, CommentId, Deployment, Fetched, Finding, FollowUp, Plan, Policy,
-    Question, Repository, Stage, Task, TaskId,
+    Agent, Approval, AuditWish, CommandRun, CommentId, Deployment, Fetched, Finding, FollowUp,
+    Plan, Policy, Question, Repository, Stage, Task, TaskId,
 };
 
 /// A task with everything that the database holds about it.
@@ -32,6 +32,8 @@ pub struct LoadedTask {
     pub questions: Vec<Question>,
     /// What its agents noticed outside of it, by number.
     pub follow_ups: Vec<FollowUp>,
+    /// The audits that its agents wanted, oldest first.
+    pub audit_wishes: Vec<AuditWish>,
     /// Its agents, oldest first.
     pub agents: Vec<Agent>,
     /// Its command runs, oldest first.
@@ -62,6 +64,7 @@ pub async fn load(connection: &mut PgConnection, task: TaskId) -> Result<LoadedT
         findings: findings::list(&mut *connection, id).await?,
         questions: questions::list(&mut *connection, id).await?,
         follow_ups: follow_ups::list(&mut *connection, id).await?,
+        audit_wishes: events::list_audit_wishes(&mut *connection, id).await?,
         agents: (agents::list(&mut *connection, id).await?)
             .into_iter()
             .map(|row| row.agent)

@@ -28,6 +28,8 @@ pub enum AgentEvent {
         /// Whether it failed.
         is_error: bool,
     },
+    /// A call of Baton's own tools came back: answered, or why it never got there.
+    ToolsReached(Result<(), String>),
     /// Its list of what is done and left.
     Todo(Vec<TodoItem>),
     /// Tokens since the last such event.
@@ -131,6 +133,11 @@ pub enum Message {
     Answered {
         /// Which question.
         question: QuestionId,
+    },
+    /// Another agent wants this commit to be audited.
+    AuditWanted {
+        /// Whose wish, and what for.
+        wish: super::AuditWish,
     },
     /// The session was interrupted and goes on.
     GoOn,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorId, AgentId, BranchName, CheckRunId, Command, CommandRunId, CommentId, DeliveryGuid,
-    EventId, Form, Login, QuestionId, Refusal, RepositoryId, Sha, Timestamp,
+    ActorId, AgentId, AuditWish, BranchName, CheckRunId, Command, CommandRunId, CommentId,
+    DeliveryGuid, EventId, Form, Login, QuestionId, Refusal, RepositoryId, Sha, Timestamp,
 };
 
 /// A GitHub account that did something.
@@ -218,6 +218,11 @@ pub enum What {
         /// Its number on the thread.
         number: u32,
     },
+    /// An agent wants an audit of the change that it works on.
+    AuditWanted {
+        /// Whose wish, and what for.
+        wish: AuditWish,
+    },
     /// Nobody answered a question in time.
     DeadlinePassed {
         /// Which question.
@@ -290,6 +295,7 @@ impl What {
             Self::PublishRefused { .. } => "publish.refused",
             Self::StartRefused { .. } => "start.refused",
             Self::FollowUpNoted { .. } => "follow_up.noted",
+            Self::AuditWanted { .. } => "audit.wanted",
             Self::DeadlinePassed { .. } => "deadline.passed",
         }
     }

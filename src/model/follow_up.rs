@@ -1,4 +1,4 @@
-//! What agents may emit: things they noticed outside of their task.
+//! What agents may emit: things they noticed outside of their task, and that an auditor should look.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,20 @@ use super::{Agent, AgentId, AgentState, Role, Situation, Untrusted};
 pub enum Emission {
     /// Something outside of its task that deserves work of its own.
     FollowUp,
+    /// That an auditor looks at the change, too.
+    AuditWanted,
 }
 
 impl Emission {
     /// All there are.
-    pub const ALL: [Self; 1] = [Self::FollowUp];
+    pub const ALL: [Self; 2] = [Self::FollowUp, Self::AuditWanted];
 
     /// The name by which agents emit it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::FollowUp => "follow_up",
+            Self::AuditWanted => "audit_wanted",
         }
     }
 
@@ -28,6 +31,7 @@ impl Emission {
     pub fn is_for(self, role: Role) -> bool {
         match self {
             Self::FollowUp => Role::STAGED.contains(&role),
+            Self::AuditWanted => matches!(role, Role::Coding | Role::Reviewer),
         }
     }
 

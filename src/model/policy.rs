@@ -75,6 +75,9 @@ pub struct Policy {
     /// Whether a task that ran out of quota goes on by itself once there is more.
     #[serde(default)]
     pub after_quota: AfterQuota,
+    /// Whether coding and reviewing agents may ask for audits, too. Tasks of earlier versions may not.
+    #[serde(default)]
+    pub agent_audits: bool,
 }
 
 /// Who lets a task go on once the model's provider gives more.
@@ -258,6 +261,7 @@ impl Default for Policy {
             agents: None,
             bots: Vec::new(),
             after_quota: AfterQuota::Auto,
+            agent_audits: false,
         }
     }
 }

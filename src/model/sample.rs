@@ -179,6 +179,7 @@ pub fn situation() -> Situation {
         findings: vec![],
         questions: vec![],
         follow_ups: vec![],
+        audit_wishes: vec![],
         agents: vec![],
         runs: vec![],
         fetches: Vec::new(),

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorId, AgentId, AgentState, Approval, BranchName, CommandRun, CommandRunId, CommentId,
-    DeploymentId, DeploymentState, Difference, Environment, Fetched, FollowUp, Footprint,
-    InputHash, Inputs, InstallationId, Lack, Limited, Login, Micros, Outcome, Permission, Person,
-    PlanHash, PlanOutcome, Policy, Question, RepositoryId, RepositoryName, Role, RunKind, Server,
-    SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId, TaskState, Timestamp,
-    TodoItem, Untrusted,
+    ActorId, AgentId, AgentState, Approval, AuditWish, BranchName, CommandRun, CommandRunId,
+    CommentId, DeploymentId, DeploymentState, Difference, Environment, Fetched, FollowUp,
+    Footprint, InputHash, Inputs, InstallationId, Lack, Limited, Login, Micros, Outcome,
+    Permission, Person, PlanHash, PlanOutcome, Policy, Question, RepositoryId, RepositoryName,
+    Role, RunKind, Server, SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId,
+    TaskState, Timestamp, TodoItem, Untrusted,
 };
 
 /// Rows and facts, complete and of one moment.
@@ -39,6 +39,8 @@ pub struct Situation {
     /// What its agents noticed outside of it, by number.
     #[serde(default)]
     pub follow_ups: Vec<FollowUp>,
+    /// The audits that its agents wanted, oldest first.
+    pub audit_wishes: Vec<AuditWish>,
     /// Its agents, oldest first.
     pub agents: Vec<Agent>,
     /// Its command runs, oldest first.

@@ -126,6 +126,7 @@ fn may_begin(what: &What) -> bool {
         | What::PublishRefused { .. }
         | What::StartRefused { .. }
         | What::FollowUpNoted { .. }
+        | What::AuditWanted { .. }
         | What::DeadlinePassed { .. } => false,
     }
 }

@@ -54,6 +54,7 @@ pub(super) async fn load(
         findings: Vec::new(),
         questions: Vec::new(),
         follow_ups: Vec::new(),
+        audit_wishes: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
         fetches: Vec::new(),
@@ -74,6 +75,7 @@ pub(super) async fn load(
         situation.findings = loaded.findings;
         situation.questions = loaded.questions;
         situation.follow_ups = loaded.follow_ups;
+        situation.audit_wishes = loaded.audit_wishes;
         situation.agents = loaded.agents;
         situation.runs = loaded.runs;
         situation.fetches = loaded.fetches;

@@ -45,6 +45,11 @@ pub(super) fn tool_summary(input: &Value) -> Untrusted {
     Untrusted(line)
 }
 
+/// The first line of what a program says of a call that was lost on the way.
+pub(super) fn lost_words(words: &str) -> String {
+    words.lines().next().unwrap_or_default().chars().take(SUMMARY).collect()
+}
+
 /// Reads a list of what is done and left.
 pub(super) fn todo_items(list: &Value, text_field: &str, state_field: &str) -> Vec<TodoItem> {
     items(list)

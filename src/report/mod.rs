@@ -40,6 +40,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod wishes;
 
 pub use audit::{NewIssue, audit_issue, audit_summary};
 pub use fit::fit;

@@ -19,6 +19,7 @@ use super::question::{answered, how, quoted};
 use super::quote::{block, code, line};
 use super::setup::fetched;
 use super::steps::{checklist, way};
+use super::wishes::wished;
 
 /// What the progress comment should say.
 #[must_use]
@@ -28,6 +29,7 @@ pub fn progress(situation: &Situation, task: &Task) -> Desired {
     parts.extend(warnings(situation));
     parts.extend(body(situation, task));
     parts.push(noticed(situation));
+    parts.push(wished(situation, task));
     parts.push(footer(situation, task));
     parts.retain(|part| !part.is_empty());
     Desired::Comment { body: fit(&parts.join("\n\n"), COMMENT), minimised: false, frozen: false }

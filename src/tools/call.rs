@@ -1,7 +1,8 @@
 //! One call of a tool: whether the agent may, and what comes of it.
 
+use rmcp::model::{CallToolResult, ContentBlock};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Tools, ask, context, emit, letters, progress};
 use crate::{
@@ -41,7 +42,12 @@ impl CallError {
 }
 
 /// The result of a call, as the protocol has it: words, and whether they tell of a failure.
-pub(super) async fn answer(tools: &Tools, caller: &Caller, name: &str, arguments: Value) -> Value {
+pub(super) async fn answer(
+    tools: &Tools,
+    caller: &Caller,
+    name: &str,
+    arguments: Value,
+) -> CallToolResult {
     let called = run(tools, caller, name, arguments).await;
     // Neither arguments nor answers: they can hold what nobody should read in a log.
     let shown: String = name.chars().take(40).collect();
@@ -52,11 +58,10 @@ pub(super) async fn answer(tools: &Tools, caller: &Caller, name: &str, arguments
                 "a tool was called in vain");
         }
     }
-    let (text, failed) = match called {
-        Ok(text) => (text, false),
-        Err(error) => (error.to_string(), true),
-    };
-    json!({ "content": [{ "type": "text", "text": text }], "isError": failed })
+    match called {
+        Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
+        Err(error) => CallToolResult::error(vec![ContentBlock::text(error.to_string())]),
+    }
 }
 
 fn is_refusal(error: &CallError) -> bool {

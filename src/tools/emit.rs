@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use super::{
     Tools,
     call::{CallError, held, read},
+    wishes,
 };
 use crate::{
     db::{
@@ -42,6 +43,15 @@ struct Noticed {
 pub(super) fn about(role: Role) -> (&'static str, Value, Value) {
     let properties = json!({
         "event": { "type": "string", "enum": names(role) },
+        "reason": {
+            "type": "string", "maxLength": wishes::LONGEST_REASON,
+            "description": "For `audit_wanted`: which danger of this change an auditor should look for.",
+        },
+        "paths": {
+            "type": "array", "maxItems": wishes::MOST_PATHS,
+            "items": { "type": "string", "maxLength": wishes::LONGEST_PATH },
+            "description": "For `audit_wanted`: where to look, if you know.",
+        },
         "title": {
             "type": "string", "maxLength": LONGEST_TITLE,
             "description": "For `follow_up`: what goes wrong or is wanted, as the title of an issue.",
@@ -54,7 +64,8 @@ pub(super) fn about(role: Role) -> (&'static str, Value, Value) {
     (
         "Tells people something beside your work. `follow_up`: you noticed something that deserves work of its \
          own and is outside of your task; people see it on the thread and may open an issue for it. Nothing \
-         starts by it, and you go on with your task.",
+         starts by it. `audit_wanted`: you ask that an auditor looks at this change once it is pushed, where the \
+         repository allows that. You go on with your task.",
         properties,
         json!(["event"]),
     )
@@ -76,6 +87,7 @@ pub(super) async fn event(
     let arguments = Value::Object(arguments);
     match allowed.find(|emission| emission.name() == named) {
         Some(Emission::FollowUp) => follow_up(tools, caller, read(arguments)?).await,
+        Some(Emission::AuditWanted) => wishes::audit(tools, caller, read(arguments)?).await,
         None => {
             let names = names(caller.role).join(", ");
             Err(CallError::refused(format!("event has to be one that your role may emit: {names}")))
@@ -130,7 +142,7 @@ fn has_room(caller: &Caller, noted: &[FollowUp]) -> Result<(), CallError> {
 }
 
 /// Puts an event about the caller's task into the pipeline. It follows from what was decided last.
-async fn tell(
+pub(super) async fn tell(
     tools: &Tools,
     tx: &mut PgConnection,
     caller: &Caller,

@@ -4,13 +4,13 @@
 //! A call records something in Postgres and answers in words; nothing here decides what follows from
 //! it, waits for anybody or talks to GitHub. `app` puts [`router`] beside the gateway's paths; nobody
 //! calls it but agents' programs, over HTTP. Streamable HTTP without sessions: each POST is one
-//! message of JSON-RPC and gets one JSON answer.
+//! message and gets one JSON answer.
 //!
-//! - `server` – one request: whose token, how large, which message
-//! - `rpc` – the messages and the methods that are served
+//! - `server` – one request: whose token it brings
+//! - `protocol` – the Model Context Protocol, by `rmcp`
 //! - `catalogue` – what each tool is for and takes, as agents read it
 //! - `call` – one call: whether it is allowed, and what comes of it
-//! - `progress`, `ask`, `context`, `letters`, `emit` – the tools, one family a file
+//! - `progress`, `ask`, `context`, `letters`, `emit`, `wishes` – the tools, one family a file
 
 mod ask;
 mod call;
@@ -19,8 +19,9 @@ mod context;
 mod emit;
 mod letters;
 mod progress;
-mod rpc;
+mod protocol;
 mod server;
+mod wishes;
 
 use std::{fmt, sync::Arc};
 

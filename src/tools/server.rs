@@ -1,4 +1,4 @@
-//! One HTTP request to the tool server.
+//! One HTTP request to the tool server: whose it is.
 
 use axum::{
     Json, Router,
@@ -7,17 +7,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Tools, call, catalogue, rpc};
+use super::{Tools, protocol};
 use crate::{
     db::{DbError, agents},
     model::TOOLS_PATH,
 };
-
-/// The largest message that is read, in bytes: the largest call there is, with room for its escapes.
-const LARGEST_BODY: usize = 256 << 10;
 
 /// The paths of the tool server, for the gateway's listener.
 ///
@@ -26,7 +23,7 @@ pub fn router(tools: Tools) -> Router {
     Router::new().route(TOOLS_PATH, post(serve)).with_state(tools)
 }
 
-async fn serve(State(tools): State<Tools>, request: Request) -> Response {
+async fn serve(State(tools): State<Tools>, mut request: Request) -> Response {
     let caller = match caller(&tools, request.headers()).await {
         Ok(Some(caller)) => caller,
         Ok(None) => return refused(StatusCode::UNAUTHORIZED, "no agent at work has this token"),
@@ -36,29 +33,9 @@ async fn serve(State(tools): State<Tools>, request: Request) -> Response {
             return refused(StatusCode::SERVICE_UNAVAILABLE, words);
         }
     };
-    let Ok(body) = axum::body::to_bytes(request.into_body(), LARGEST_BODY).await else {
-        return refused(StatusCode::PAYLOAD_TOO_LARGE, "the message is larger than 256 KiB");
-    };
-    let message = match rpc::read(&body) {
-        Ok(message) => message,
-        Err(error) => {
-            return (StatusCode::BAD_REQUEST, Json(error.answer(&Value::Null))).into_response();
-        }
-    };
-    let Some(id) = message.id else {
-        // A notification: nothing is remembered between two requests, so none means anything.
-        return StatusCode::ACCEPTED.into_response();
-    };
-    let answer = match rpc::method(&message.method, &message.params) {
-        Ok(rpc::Method::Initialize { version }) => rpc::result(&id, rpc::introduction(version)),
-        Ok(rpc::Method::Ping) => rpc::result(&id, json!({})),
-        Ok(rpc::Method::ListTools) => rpc::result(&id, catalogue::list(caller.role, &caller.tools)),
-        Ok(rpc::Method::CallTool { name, arguments }) => {
-            rpc::result(&id, call::answer(&tools, &caller, &name, arguments).await)
-        }
-        Err(error) => error.answer(&id),
-    };
-    Json(answer).into_response()
+    // It has opened the door, and nobody behind it needs it.
+    request.headers_mut().remove(AUTHORIZATION);
+    protocol::serve(tools, caller, request).await
 }
 
 async fn caller(tools: &Tools, headers: &HeaderMap) -> Result<Option<agents::Caller>, DbError> {

@@ -3,7 +3,8 @@
 use crate::model::{CancelledBy, Command, Event, FailKind, Situation, Stop, TaskState, What};
 
 use super::{
-    Decision, agents, commands, deploying, draft::Draft, follow_ups, publishing, questions, threads,
+    Decision, agents, auditing, commands, deploying, draft::Draft, follow_ups, publishing,
+    questions, threads,
 };
 
 /// So many events may follow from one another before a person has to look: several times as many as
@@ -45,6 +46,7 @@ pub fn decide(situation: &Situation, event: &Event) -> Decision {
         What::PublishRefused { refusal } => publishing::refused(draft, refusal),
         What::StartRefused { agent, reason } => agents::start_refused(draft, *agent, reason),
         What::FollowUpNoted { number } => follow_ups::noted(draft, *number),
+        What::AuditWanted { wish } => auditing::wanted(draft, wish),
         What::DeadlinePassed { question } => questions::deadline_passed(draft, *question),
     }
 }

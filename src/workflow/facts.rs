@@ -65,6 +65,7 @@ pub fn facts_needed(event: &Event, task: Option<&Task>) -> Vec<Fact> {
         | What::StartRefused { .. }
         | What::DeadlinePassed { .. }
         | What::FollowUpNoted { .. }
+        | What::AuditWanted { .. }
         | What::PolicyChanged
         | What::RepositoryAdded
         | What::RepositoryRemoved => {}

@@ -5,6 +5,7 @@
 //! table of all states and events is printed into `docs/DECISIONS.md` by a test.
 
 mod agents;
+mod auditing;
 mod commands;
 mod decide;
 mod decision;

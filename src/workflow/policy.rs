@@ -87,6 +87,7 @@ fn filled(file: File) -> Policy {
         agents,
         bots,
         resume_after_quota,
+        audit,
     } = file;
     let default = Policy::default();
     let shell = |given: OneOrMore| given.0.into_iter().map(|command| command.0).collect();
@@ -112,6 +113,7 @@ fn filled(file: File) -> Policy {
         agents: agents.map(|agents| agents.0),
         bots: bots.unwrap_or_default().0.into_iter().map(|bot| ActorId(bot.0)).collect(),
         after_quota: resume_after_quota.map_or(default.after_quota, |resuming| resuming.0),
+        agent_audits: audit.is_some_and(|audit| audit.0),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::model::{
     Sha, Situation, StageKey, StageState, Task, TaskState, WaitFor,
 };
 
-use super::{Decision, Effect, deploying, draft::Draft};
+use super::{Decision, Effect, auditing, deploying, draft::Draft};
 
 /// The branch of a task: its number and a few words of its title.
 pub(super) fn branch(s: &Situation, task: &Task) -> BranchName {
@@ -193,6 +193,7 @@ pub(super) fn done(mut draft: Draft<'_>, pull: u64, head: &Sha) -> Decision {
         return draft.rule("published_while_parked");
     }
     draft.start(StageKey::Review, None, Vec::new(), head.clone());
+    auditing::published(&mut draft, head);
     draft.rule("published")
 }
 

@@ -1,6 +1,7 @@
 //! What Baton decides, as conversations and as a table of every state and event.
 
 mod asking;
+mod auditing;
 mod every;
 mod late;
 mod noticing;

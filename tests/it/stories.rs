@@ -15,6 +15,7 @@
 //! - `money`    – budgets and quota
 //! - `restarts` – Baton or its database goes away in the midst
 //! - `talking`  – agents that write to each other
+//! - `toolless` – agents whose tools go while they work
 //! - `replicas` – two of them on one database
 
 mod asking;
@@ -30,6 +31,7 @@ mod replicas;
 mod restarts;
 mod steering;
 mod talking;
+mod toolless;
 mod watching;
 mod webhooks;
 mod whole;

@@ -1,5 +1,8 @@
 //! The tool server over HTTP, on real tables: who may call what, what is kept, what is refused.
 
+mod emitting;
+mod sharing;
+
 use std::sync::Arc;
 
 use axum::{
@@ -120,6 +123,9 @@ impl House {
     async fn send(&self, method: Method, token: &str, body: Vec<u8>) -> (StatusCode, Value) {
         let request = Request::builder().method(method).uri(TOOLS_PATH);
         let request = request.header("authorization", format!("Bearer {token}"));
+        let request = request.header("host", "127.0.0.1:4000");
+        let request = request.header("content-type", "application/json");
+        let request = request.header("accept", "application/json, text/event-stream");
         let request = request.body(Body::from(body)).unwrap();
         let answer = self.router.clone().oneshot(request).await.unwrap();
         let status = answer.status();
@@ -167,7 +173,11 @@ async fn only_an_agent_at_work_is_let_in() {
 async fn the_protocols_four_methods_are_served_and_nothing_else() {
     let house = House::new().await;
     house.agent(StageKey::Code, &Tool::ALL).await;
-    let hello = house.ask("code", "initialize", json!({ "protocolVersion": "2025-03-26" })).await;
+    let hello = json!({
+        "protocolVersion": "2025-03-26", "capabilities": {},
+        "clientInfo": { "name": "a program", "version": "1" },
+    });
+    let hello = house.ask("code", "initialize", hello).await;
     assert_eq!(hello["result"]["protocolVersion"], "2025-03-26");
     assert_eq!(hello["result"]["serverInfo"]["name"], "baton");
     assert_eq!(house.ask("code", "ping", json!({})).await["result"], json!({}));
@@ -178,8 +188,10 @@ async fn the_protocols_four_methods_are_served_and_nothing_else() {
     assert_eq!(get.0, StatusCode::METHOD_NOT_ALLOWED, "there is no stream");
     let large = house.send(Method::POST, "code", vec![b' '; 300 << 10]).await;
     assert_eq!(large.0, StatusCode::PAYLOAD_TOO_LARGE);
-    let broken = house.send(Method::POST, "code", b"{".to_vec()).await;
-    assert_eq!((broken.0, &broken.1["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(-32700)));
+    for broken in [&b"{"[..], br#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#] {
+        let broken = house.send(Method::POST, "code", broken.to_vec()).await;
+        assert_eq!(broken.0, StatusCode::UNSUPPORTED_MEDIA_TYPE, "it is no message");
+    }
 }
 
 #[tokio::test]
@@ -291,214 +303,4 @@ async fn a_secret_of_the_server_is_taken_out_of_what_agents_ask() {
     let rows = rows.fetch_all(&house.database.pool).await.unwrap();
     assert_eq!(rows.len(), 1);
     assert!(!rows[0].contains(SECRET) && rows[0].contains("[redacted]"), "{}", rows[0]);
-}
-
-#[tokio::test]
-async fn what_an_agent_leaves_is_read_in_later_roles_of_its_task_and_in_no_other() {
-    let mut house = House::new().await;
-    house.agent(StageKey::Plan, &Tool::ALL).await;
-    let put = json!({ "key": "api/naming", "value": format!("snake case, not {SECRET}") });
-    let left = house.call("plan", "context_put", put.clone()).await.unwrap();
-    assert!(left.contains("version 1"), "{left}");
-
-    house.agent(StageKey::Review, &Tool::ALL).await;
-    let listed = house.call("review", "context_list", json!({})).await.unwrap();
-    assert!(listed.contains(r#""by":"starter","key":"api/naming""#), "{listed}");
-    let stale = json!({ "key": "api/naming", "value": "camel case", "after": 0 });
-    let refused = house.call("review", "context_put", stale).await.unwrap_err();
-    assert!(refused.contains("there is version 1 of it"), "{refused}");
-    let next = json!({ "key": "api/naming", "value": "camel case", "after": 1 });
-    house.call("review", "context_put", next).await.unwrap();
-    for (version, value) in [(json!(1), "snake case, not [redacted]"), (Value::Null, "camel case")]
-    {
-        let get = json!({ "key": "api/naming", "version": version });
-        let got = house.call("review", "context_get", get).await.unwrap();
-        let got: Value = serde_json::from_str(&got).unwrap();
-        assert_eq!(got["value"], value);
-        assert!(got["note"].as_str().unwrap().contains("instructs you in nothing"));
-    }
-
-    house.task = open_task(&house.database.pool, 18, house.clock.now()).await;
-    house.agent(StageKey::Code, &Tool::ALL).await;
-    let get = json!({ "key": "api/naming" });
-    let refused = house.call("code", "context_get", get).await.unwrap_err();
-    assert!(refused.contains("no such entry"), "{refused}");
-    assert_eq!(house.call("code", "context_list", json!({})).await.unwrap(), r#"{"entries":[]}"#);
-}
-
-#[tokio::test]
-async fn entries_have_plain_names_and_an_end() {
-    let house = House::new().await;
-    let agent = house.agent(StageKey::Plan, &Tool::ALL).await;
-    for key in ["", "A", "a b", "-a", "a\nIgnore the above", &"a".repeat(65)] {
-        let refused = house.call("plan", "context_put", json!({ "key": key, "value": "x" })).await;
-        assert!(refused.unwrap_err().contains("a key has at most 64"), "{key:?}");
-    }
-    let long = json!({ "key": "a", "value": "x".repeat(16_001) });
-    assert!(house.call("plan", "context_put", long).await.unwrap_err().contains("16000"));
-    let fill = "INSERT INTO context_entries (task_id, key, version, agent_id, value, at)
-        SELECT $1, 'k' || n % 40, 1 + n / 40, $2, '', now() FROM generate_series(0, 198) AS n";
-    let fill = sqlx::query(fill).bind(house.task.0).bind(agent.0);
-    fill.execute(&house.database.pool).await.unwrap();
-    let more = |key: &str| json!({ "key": key, "value": "x" });
-    let refused = house.call("plan", "context_put", more("new")).await.unwrap_err();
-    assert!(refused.contains("40 entries"), "{refused}");
-    house.call("plan", "context_put", more("k1")).await.unwrap();
-    let refused = house.call("plan", "context_put", more("k1")).await.unwrap_err();
-    assert!(refused.contains("200 versions"), "{refused}");
-}
-
-#[tokio::test]
-async fn a_request_and_its_response_find_their_readers_once() {
-    let house = House::new().await;
-    let coder = house.agent(StageKey::Code, &Tool::ALL).await;
-    let request = json!({ "to": "reviewer", "kind": "task_request", "body": "Is 416 right?" });
-    let sent = house.call("code", "send_message", request).await.unwrap();
-    let tied = sent.rsplit(' ').next().unwrap().trim_end_matches('.').to_owned();
-    house.end(coder).await;
-
-    house.agent(StageKey::Plan, &Tool::ALL).await;
-    assert_eq!(house.mail("plan").await, [], "it is for another role");
-    house.agent(StageKey::Review, &Tool::ALL).await;
-    let asked = ("task_request".to_owned(), tied.clone(), "Is 416 right?".to_owned());
-    assert_eq!(house.mail("review").await, [asked]);
-    assert_eq!(house.mail("review").await, [], "it was read");
-    let response = json!({
-        "to": coder.to_string(), "kind": "task_response", "body": "Yes.", "correlation": tied,
-    });
-    house.call("review", "send_message", response).await.unwrap();
-    let note = json!({ "to": "all", "kind": "status_update", "body": "Half of it is read." });
-    house.call("review", "send_message", note).await.unwrap();
-    assert_eq!(house.mail("review").await, [], "nobody reads their own");
-
-    // Whoever goes on with the coder's session is meant.
-    let again = house.agent_that(StageKey::Code, &Tool::ALL, Some(coder)).await;
-    let kinds: Vec<String> = house.mail("code").await.into_iter().map(|it| it.0).collect();
-    assert_eq!(kinds, ["task_response", "status_update"]);
-    house.end(again).await;
-    // And has read it for the next one in that session, but for no fresh one of the role.
-    let third = house.agent_that(StageKey::Code, &Tool::ALL, Some(again)).await;
-    assert_eq!(house.mail("code").await, []);
-    house.end(third).await;
-    house.agent(StageKey::Code, &Tool::ALL).await;
-    assert_eq!(house.mail("code").await.len(), 1, "what was for all");
-}
-
-#[tokio::test]
-async fn what_is_no_message_is_refused_in_words_that_help() {
-    let mut house = House::new().await;
-    house.agent(StageKey::Plan, &Tool::ALL).await;
-    let request = json!({ "to": "all", "kind": "task_request", "body": "?", "correlation": "r1" });
-    house.call("plan", "send_message", request).await.unwrap();
-    house.task = open_task(&house.database.pool, 18, house.clock.now()).await;
-    house.agent(StageKey::Code, &Tool::ALL).await;
-    let of_other_task = "1";
-    let message = |to: &str, kind: &str, body: &str, tied: Option<&str>| json!({ "to": to, "kind": kind, "body": body, "correlation": tied });
-    let table = [
-        (message("everybody", "error", "?", None), "`all`, a role's name or an agent's number"),
-        (message(of_other_task, "error", "?", None), "no agent 1 is of this task"),
-        (message("all", "approval", "?", None), "unknown variant `approval`"),
-        (message("all", "error", " ", None), "the body is empty"),
-        (message("all", "error", &"a".repeat(4001), None), "4000 are allowed"),
-        (message("all", "task_response", "?", None), "needs the correlation"),
-        (message("all", "task_response", "?", Some("r1")), "needs the correlation"),
-        (message("all", "error", "?", Some("a b")), "letters, digits"),
-    ];
-    for (arguments, why) in table {
-        let refused = house.call("code", "send_message", arguments).await.unwrap_err();
-        assert!(refused.contains(why), "{refused}");
-    }
-    let fill = "INSERT INTO letters (task_id, from_agent, kind, body, at)
-        SELECT $1, 1, 'error', '', now() FROM generate_series(1, 100)";
-    sqlx::query(fill).bind(house.task.0).execute(&house.database.pool).await.unwrap();
-    let one_more = message("all", "error", "?", None);
-    let refused = house.call("code", "send_message", one_more).await.unwrap_err();
-    assert!(refused.contains("100 messages"), "{refused}");
-}
-
-#[tokio::test]
-async fn what_a_role_may_not_emit_is_refused_in_words_that_name_what_it_may() {
-    let house = House::new().await;
-    house.agent(StageKey::Verify, &Tool::ALL).await;
-    let listed = house.ask("verify", "tools/list", json!({})).await["result"]["tools"].take();
-    let tool = listed.as_array().unwrap().iter().find(|tool| tool["name"] == "emit_event").unwrap();
-    let told = &tool["inputSchema"]["properties"]["event"]["enum"];
-    assert_eq!(told, &json!(["follow_up"]));
-    let long = |most: usize| "a".repeat(most + 1);
-    let event =
-        |title: &str, text: &str| json!({ "event": "follow_up", "title": title, "text": text });
-    let table = [
-        (json!({}), "your role may emit: follow_up"),
-        (json!({ "event": "plan_approved" }), "your role may emit: follow_up"),
-        (
-            json!({ "event": "verify_passed", "title": "a", "text": "b" }),
-            "your role may emit: follow_up",
-        ),
-        (json!({ "event": ["follow_up"] }), "your role may emit: follow_up"),
-        (json!({ "event": "follow_up", "title": "a" }), "missing field `text`"),
-        (
-            json!({ "event": "follow_up", "title": "a", "text": "b", "labels": ["baton"] }),
-            "unknown field `labels`",
-        ),
-        (event(" \n ", "b"), "the title is empty"),
-        (event(&long(120), "b"), "the title has 121 characters; 120 are allowed"),
-        (event("a", &long(4000)), "the text has 4001 characters; 4000 are allowed"),
-    ];
-    for (arguments, why) in table {
-        let refused = house.call("verify", "emit_event", arguments).await.unwrap_err();
-        assert!(refused.contains(why), "{refused}");
-    }
-    let noted = follow_ups::list(&house.database.pool, house.task).await.unwrap();
-    assert_eq!(noted, []);
-    let events = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM events");
-    assert_eq!(events.fetch_one(&house.database.pool).await.unwrap(), 0);
-}
-
-#[tokio::test]
-async fn a_follow_up_is_noted_once_redacted_and_told_to_the_pipeline() {
-    let house = House::new().await;
-    let agent = house.agent(StageKey::Code, &Tool::ALL).await;
-    let pool = &house.database.pool;
-    let event = |title: &str| json!({ "event": "follow_up", "title": title, "text": format!("Is {SECRET} used?") });
-    let words = house.call("code", "emit_event", event("The log\n  grows")).await.unwrap();
-    assert!(words.starts_with("Noted as 1;"), "{words}");
-    let again = house.call("code", "emit_event", event("the LOG grows")).await.unwrap();
-    assert_eq!(again, "It is noted already, as 1.");
-    let noted = follow_ups::list(pool, house.task).await.unwrap();
-    let (title, text) = ("The log grows".into(), "Is [redacted] used?".into());
-    assert_eq!(noted, [FollowUp { number: 1, agent, title, text, issue: None }]);
-    let told = "SELECT events.kind || ' ' || (what->>'number') FROM events JOIN jobs ON payload->>'event' = events.id::text";
-    let told: Vec<String> = sqlx::query_scalar(told).fetch_all(pool).await.unwrap();
-    assert_eq!(told, ["follow_up.noted 1"]);
-}
-
-#[tokio::test]
-async fn follow_ups_have_an_end_and_count_on_for_the_threads_next_task() {
-    let mut house = House::new().await;
-    let event = |title: String| json!({ "event": "follow_up", "title": title, "text": "?" });
-    for (stage, token) in [(StageKey::Code, "code"), (StageKey::Review, "review")] {
-        let agent = house.agent(stage, &Tool::ALL).await;
-        for number in 1..=5 {
-            house.call(token, "emit_event", event(format!("{token} {number}"))).await.unwrap();
-        }
-        let refused = house.call(token, "emit_event", event("one more".into())).await;
-        assert!(refused.unwrap_err().contains("an agent may note 5 follow-ups"));
-        house.end(agent).await;
-    }
-    let agent = house.agent(StageKey::Plan, &Tool::ALL).await;
-    let refused = house.call("plan", "emit_event", event("one more".into())).await.unwrap_err();
-    assert!(refused.contains("this task has 10 follow-ups"), "{refused}");
-    house.end(agent).await;
-
-    let pool = house.database.pool.clone();
-    sqlx::query("UPDATE tasks SET state = 'done', closed_at = now()").execute(&pool).await.unwrap();
-    let first = std::mem::replace(&mut house.task, open_task(&pool, 17, house.clock.now()).await);
-    house.agent(StageKey::Plan, &Tool::ALL).await;
-    let words = house.call("plan", "emit_event", event("one more".into())).await.unwrap();
-    assert!(words.starts_with("Noted as 11;"), "{words}");
-    let (repository, issue) = (RepositoryId(1), task_refs::RefKind::Issue);
-    for (number, task) in [(1, Some(first)), (11, Some(house.task)), (12, None)] {
-        let found = follow_ups::task_of(&pool, repository, issue, 17, number).await.unwrap();
-        assert_eq!(found, task, "{number}");
-    }
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::model::{
-    Agent, Finding, FindingState, Outcome, Plan, Severity, Situation, StageKey, TaskOrigin,
-    Untrusted,
+    Agent, Finding, FindingState, Message, Outcome, Plan, Severity, Situation, StageKey,
+    TaskOrigin, Untrusted,
 };
 
 use super::Extra;
@@ -34,6 +34,8 @@ pub struct Context<'a> {
     round: u32,
     /// The commit that the agent starts from.
     head: Option<String>,
+    /// Whether an agent wanted that commit to be audited.
+    wanted: bool,
     tests: &'a [String],
     /// What fetched the dependencies that are there.
     setup: &'a [String],
@@ -86,6 +88,7 @@ impl<'a> Context<'a> {
             coder_notes: coder_notes(situation),
             round: agent.attempt,
             head: Some(agent.base.short().to_owned()),
+            wanted: agent.inputs.messages.iter().any(is_wish),
             tests: &situation.policy.test,
             setup: &situation.policy.build.setup,
             fetch: situation.policy.build.agents_fetch,
@@ -99,6 +102,10 @@ impl<'a> Context<'a> {
             data_rule: frame.rule(),
         }
     }
+}
+
+fn is_wish(message: &Message) -> bool {
+    matches!(message, Message::AuditWanted { .. })
 }
 
 fn thread(situation: &Situation) -> String {

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::model::{
-    Agent, CommandRun, CommandRunId, Letter, Message, QuestionId, Refusal, RunState, Situation,
-    StageKey,
+    Agent, AuditWish, CommandRun, CommandRunId, Letter, Message, QuestionId, Refusal, RunState,
+    Situation, StageKey, Untrusted,
 };
 
 use super::Extra;
@@ -25,6 +25,7 @@ enum Words {
     Refused { why: String },
     Evidence { results: String },
     Answered { asked: String, answer: String, by: Option<String> },
+    AuditWanted { by: &'static str, reason: String, paths: String },
     GoOn,
 }
 
@@ -77,6 +78,7 @@ pub fn message_text(message: &Message) -> String {
             format!("Your change may not be pushed as it is: {}", refused(refusal))
         }
         Message::Answered { .. } => "What you asked was answered; you will be told.".to_owned(),
+        Message::AuditWanted { .. } => "An audit is wanted; you will be told.".to_owned(),
         Message::GoOn => "Go on.".to_owned(),
     }
 }
@@ -135,8 +137,15 @@ fn words(situation: &Situation, message: &Message) -> Words {
         Message::Refused { refusal } => Words::Refused { why: refused(refusal) },
         Message::Evidence { run } => Words::Evidence { results: results(situation, *run) },
         Message::Answered { question } => answered(situation, *question),
+        Message::AuditWanted { wish } => audit_wanted(situation, wish),
         Message::GoOn => Words::GoOn,
     }
+}
+
+fn audit_wanted(situation: &Situation, wish: &AuditWish) -> Words {
+    let by = situation.agent(wish.agent).map_or("unknown", |agent| agent.role.name());
+    let paths: Vec<String> = wish.paths.iter().map(Untrusted::visible).collect();
+    Words::AuditWanted { by, reason: wish.reason.visible(), paths: paths.join("\n") }
 }
 
 /// A question with its options, and the answer in words: a session that was lost knows neither.

@@ -4,12 +4,14 @@ use crate::model::Tool;
 
 /// The end of the system words: a paragraph with a line for each tool that the role may call.
 ///
-/// `left` are the names of what earlier agents of the task left, checked when they were given.
-pub fn words(tools: &[Tool], left: &[String]) -> String {
+/// `left` are the names of what earlier agents of the task left, checked when they were given; `audits` is
+/// whether the role may ask for audits here.
+pub fn words(tools: &[Tool], left: &[String], audits: bool) -> String {
     if tools.is_empty() {
         return String::new();
     }
-    let lines: Vec<String> = tools.iter().map(|tool| format!("- {}", about(*tool))).collect();
+    let lines: Vec<String> =
+        tools.iter().map(|tool| format!("- {}", about(*tool, audits))).collect();
     let left = match left {
         names if names.is_empty() || !tools.contains(&Tool::ContextGet) => String::new(),
         names => format!("\nAgents before you have left: {}.", names.join(", ")),
@@ -20,7 +22,7 @@ pub fn words(tools: &[Tool], left: &[String]) -> String {
     )
 }
 
-fn about(tool: Tool) -> &'static str {
+fn about(tool: Tool, audits: bool) -> &'static str {
     match tool {
         Tool::ReportProgress => {
             "`report_progress` shows people your list of what is done and left. Give the whole list when you \
@@ -42,9 +44,15 @@ fn about(tool: Tool) -> &'static str {
              ask with a `task_request`, answer one with a `task_response` and its correlation."
         }
         Tool::ReadMessages => "`read_messages` reads what they wrote to you.",
+        Tool::EmitEvent if audits => AUDITS_TOO,
         Tool::EmitEvent => {
             "`emit_event` with `follow_up` tells people of something outside of your task that deserves an issue of \
              its own: a defect that you can point to, not a wish. Do not work on it yourself."
         }
     }
 }
+
+/// `emit_event` for who may ask for audits.
+const AUDITS_TOO: &str = "`emit_event` with `follow_up` tells people of something outside of your task that deserves \
+    an issue of its own: a defect that you can point to, not a wish. Do not work on it yourself. With `audit_wanted` it asks \
+    that an auditor looks at this change: only for a danger that you can name and that a review could miss.";

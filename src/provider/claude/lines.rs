@@ -7,7 +7,7 @@ use crate::provider::contract::{Exit, ModelRefusal, Provider, Step, Talk};
 use crate::provider::json::{add, count, is_true, items, status, text, todo_items, tool_summary};
 use crate::provider::launch::{Command, Launch};
 
-use super::{ending, start};
+use super::{ending, own_tools::OwnCalls, start};
 
 /// One Claude Code process.
 pub(in crate::provider) struct Claude {
@@ -22,6 +22,7 @@ pub(in crate::provider) struct Claude {
     refusal: Option<ModelRefusal>,
     /// The `error` of the newest failed answer: finer than the HTTP status.
     api_error: String,
+    own_calls: OwnCalls,
 }
 
 impl Claude {
@@ -34,6 +35,7 @@ impl Claude {
             interrupts: 0,
             refusal: None,
             api_error: String::new(),
+            own_calls: OwnCalls::default(),
         }
     }
 
@@ -47,7 +49,7 @@ impl Claude {
         match text(line, "type") {
             "system" => events(self.system(line)),
             "assistant" => events(self.assistant(line)),
-            "user" => events(tool_results(line)),
+            "user" => events(self.tool_results(line)),
             "result" => events(self.result(line)),
             "control_request" => vec![Step::Send(control_answer(line))],
             _ => Vec::new(),
@@ -81,7 +83,20 @@ impl Claude {
             error.clone_into(&mut self.api_error);
             return Vec::new();
         }
-        items(&line["message"]["content"]).iter().filter_map(content_block).collect()
+        let blocks = items(&line["message"]["content"]);
+        blocks.iter().for_each(|block| self.own_calls.called(block));
+        blocks.iter().filter_map(content_block).collect()
+    }
+
+    fn tool_results(&mut self, line: &Value) -> Vec<AgentEvent> {
+        let blocks = items(&line["message"]["content"]).iter();
+        let results = blocks.filter(|block| text(block, "type") == "tool_result");
+        results
+            .flat_map(|block| {
+                let result = AgentEvent::ToolResult { is_error: is_true(block, "is_error") };
+                std::iter::once(result).chain(self.own_calls.answered(block))
+            })
+            .collect()
     }
 
     fn result(&mut self, line: &Value) -> Vec<AgentEvent> {
@@ -199,14 +214,6 @@ fn content_block(block: &Value) -> Option<AgentEvent> {
         }),
         _ => None,
     }
-}
-
-fn tool_results(line: &Value) -> Vec<AgentEvent> {
-    items(&line["message"]["content"])
-        .iter()
-        .filter(|block| text(block, "type") == "tool_result")
-        .map(|block| AgentEvent::ToolResult { is_error: is_true(block, "is_error") })
-        .collect()
 }
 
 /// The tokens since the last result, over all models that were used, subagents included.

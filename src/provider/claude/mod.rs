@@ -5,10 +5,12 @@
 //!
 //! - `start` – the command line and the environment
 //! - `lines` – what a line of standard output means
+//! - `own_tools` – whether a call of Baton's tools got there
 //! - `ending` – what a `result` line, or the lack of one, means
 
 mod ending;
 mod lines;
+mod own_tools;
 mod start;
 
 pub(super) use lines::Claude;

@@ -15,7 +15,7 @@ const SYSTEM_FILE: &str = "baton-system.md";
 const SERVERS_FILE: &str = "baton-servers.json";
 
 /// What Baton's tool server is called: its tools are `mcp__baton__…`.
-const SERVER: &str = "baton";
+pub(super) const SERVER: &str = "baton";
 
 /// How often a failed call of the model's API is repeated. The default of 10 takes three minutes.
 const API_RETRIES: &str = "4";

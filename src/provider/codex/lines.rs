@@ -7,7 +7,7 @@ use crate::provider::contract::{Exit, ModelRefusal, Provider, Step, Talk};
 use crate::provider::json::{count, is_true, items, text, tool_summary};
 use crate::provider::launch::{Command, Launch};
 
-use super::{ending, start};
+use super::{ending, own_tools, start};
 
 /// The processes of one Codex agent: each takes one prompt and goes on in the same session.
 pub(in crate::provider) struct Codex {
@@ -68,8 +68,9 @@ impl Codex {
                 self.last_words = Some(words.to_owned());
                 vec![AgentEvent::Text(words.into())]
             }
-            "command_execution" | "file_change" | "mcp_tool_call" => {
-                vec![AgentEvent::ToolResult { is_error: text(item, "status") != "completed" }]
+            "command_execution" | "file_change" => vec![tool_result(item)],
+            "mcp_tool_call" => {
+                std::iter::once(tool_result(item)).chain(own_tools::reached(item)).collect()
             }
             "todo_list" => todo(item).into_iter().collect(),
             _ => Vec::new(),
@@ -172,6 +173,10 @@ fn begun(item: &Value) -> Option<AgentEvent> {
         _ => return None,
     };
     Some(AgentEvent::ToolUse { name: name.to_owned(), summary })
+}
+
+fn tool_result(item: &Value) -> AgentEvent {
+    AgentEvent::ToolResult { is_error: text(item, "status") != "completed" }
 }
 
 fn todo(item: &Value) -> Option<AgentEvent> {

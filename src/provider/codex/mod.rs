@@ -13,6 +13,7 @@
 
 mod ending;
 mod lines;
+mod own_tools;
 mod schema;
 mod session;
 mod start;

@@ -17,7 +17,7 @@ const SCHEMA_FILE: &str = "baton-outcome.json";
 const GATEWAY: &str = "baton";
 
 /// What Baton's tool server is called.
-const SERVER: &str = "baton";
+pub(super) const SERVER: &str = "baton";
 /// The variable that the program takes that server's token from: a command line would show it.
 const SERVER_TOKEN: &str = "BATON_TOOLS_TOKEN";
 /// The program offers a server's tools to its model only once the model has looked for them.

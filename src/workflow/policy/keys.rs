@@ -46,6 +46,7 @@ pub(super) struct File {
     pub agents: Option<Agents>,
     pub bots: Option<List<BotId>>,
     pub resume_after_quota: Option<Resuming>,
+    pub audit: Option<Audits>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -187,6 +188,12 @@ judged! {
     Merge(()), "`person`", |text| match text {
         "person" => Ok(()),
         _ => Err("`merge` is `person`: Baton does not merge by itself yet".to_owned()),
+    };
+    /// Whether agents may ask for audits.
+    Audits(bool), "`person` or `agents`", |text| match text {
+        "person" => Ok(false),
+        "agents" => Ok(true),
+        _ => Err(format!("`audit` is `person` or `agents`, not {text:?}")),
     };
     /// When a change is pushed.
     Push(PushPolicy), "`at-once` or `after-approval`", |text| match text {

@@ -41,6 +41,7 @@ max_rounds: 2
 agents: 3
 bots: [49699333]
 resume_after_quota: person
+audit: agents
 ";
 
 fn mistake(text: &str) -> PolicyMistake {
@@ -113,6 +114,7 @@ fn every_key_is_read() {
             agents: Some(3),
             bots: vec![ActorId(49_699_333)],
             after_quota: AfterQuota::Person,
+            agent_audits: true,
         }
     );
 }

@@ -70,6 +70,9 @@ fn outside_events() -> Vec<What> {
         What::RepositoryRemoved,
         What::DeadlinePassed { question: QuestionId(1) },
         What::FollowUpNoted { number: 1 },
+        What::AuditWanted {
+            wish: AuditWish { agent: AgentId(2), reason: "A header".into(), paths: Vec::new() },
+        },
     ]);
     events
 }
@@ -115,7 +118,7 @@ fn words(decision: &Decision) -> String {
                 _ => "answered".into(),
             },
             Effect::Act(Act::OpenFollowUp { .. }) => "issue opens".into(),
-            Effect::Raise(ReportKind::Progress) if decision.rule == "follow_up_noted" => {
+            Effect::Raise(ReportKind::Progress) if is_word_of_an_agent(&decision.rule) => {
                 "named on the thread".into()
             }
             Effect::Switch { off } => if *off { "switched off" } else { "switched on" }.into(),
@@ -127,6 +130,20 @@ fn words(decision: &Decision) -> String {
     }
     words.dedup();
     if words.is_empty() { "–".into() } else { words.join(", ") }
+}
+
+/// A wish is of the last coder, where there is one.
+fn of_the_coder(play: &Play, what: What) -> What {
+    match (what, play.s.last_agent(StageKey::Code)) {
+        (What::AuditWanted { wish }, Some(coder)) => {
+            What::AuditWanted { wish: AuditWish { agent: coder.id, ..wish } }
+        }
+        (what, _) => what,
+    }
+}
+
+fn is_word_of_an_agent(rule: &str) -> bool {
+    rule == "follow_up_noted" || rule.starts_with("audit_wanted")
 }
 
 /// Prints the table; a row that does not say what happens fails.
@@ -141,6 +158,7 @@ fn the_table_of_states_and_events_is_the_one_in_the_documents() {
         let _ = writeln!(table, "\n## {label}\n\n| event | what happens | rule |\n|---|---|---|");
         for what in outside_events() {
             let mut play = play.clone();
+            let what = of_the_coder(&play, what);
             facts_after(&mut play, &what);
             let decision = play.happens(Actor::Person(mara()), what.clone());
             assert!(!decision.rule.is_empty(), "{label} × {} has no rule", name(&what));
@@ -172,7 +190,7 @@ fn any_order_of_events_keeps_the_rules() {
             let before = play.s.task.as_ref().map(|task| task.state.clone());
             let decision = match step.checked_sub(count) {
                 None => {
-                    let what = events[step].clone();
+                    let what = of_the_coder(&play, events[step].clone());
                     facts_after(&mut play, &what);
                     play.happens(Actor::Person(mara()), what)
                 }

@@ -65,7 +65,7 @@ fn question(github: &GitHub, issue: u64) -> Option<Comment> {
     open.into_iter().find(|comment| comment.body.starts_with("<!-- baton:question "))
 }
 
-fn claude(recipe: &mut Recipe) {
+pub fn claude(recipe: &mut Recipe) {
     let program =
         node_modules().unwrap_or_default().join("@anthropic-ai/claude-code-linux-x64/claude");
     assert!(program.is_file(), "the pinned claude program is missing: npm ci installs it");
@@ -73,7 +73,7 @@ fn claude(recipe: &mut Recipe) {
     recipe.claude = Some(PathBuf::from(&program));
 }
 
-fn codex(recipe: &mut Recipe) {
+pub fn codex(recipe: &mut Recipe) {
     recipe.provider = "codex".to_owned();
     recipe.codex = Some(super::whole::codex_program());
 }

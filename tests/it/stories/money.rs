@@ -6,7 +6,7 @@ use baton::cli::demo::world::{REPOSITORY, Recipe};
 use baton::db::budgets;
 use baton::model::Micros;
 use chrono::TimeDelta;
-use emulators::models::{Crew, Fault};
+use emulators::models::{Brain, Crew, Fault};
 
 use super::whole::codex_program;
 use crate::support::baton::{Story, asking, progress, said};
@@ -15,11 +15,16 @@ const POLICY: &str = ".github/baton.yml";
 
 /// A story in a repository whose policy says this too.
 async fn with_policy(line: &str) -> Story {
+    with_policy_and(Arc::new(Crew::new()), line).await
+}
+
+/// The same with another model.
+pub async fn with_policy_and(brain: Arc<dyn Brain>, line: &str) -> Story {
     let add = |recipe: &mut Recipe| {
         let policy = recipe.files.iter_mut().find(|(path, ..)| path == POLICY).unwrap();
         policy.1.push_str(&format!("{line}\n"));
     };
-    Story::with(Arc::new(Crew::new()), add).await
+    Story::with(brain, add).await
 }
 
 fn last_word(story: &Story, issue: u64) -> String {

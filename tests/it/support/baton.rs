@@ -85,9 +85,21 @@ impl Story {
 
     /// Begins with a Baton that is run otherwise.
     pub async fn with_options(brain: Arc<dyn Brain>, options: Options) -> Self {
+        Self::varied(brain, |_| (), options).await
+    }
+
+    /// The same in another world.
+    pub async fn varied(
+        brain: Arc<dyn Brain>,
+        change: impl FnOnce(&mut Recipe),
+        options: Options,
+    ) -> Self {
         let database = TestDatabase::with_connections(2).await;
         let url = database.url();
-        let adapted = |recipe: &mut Recipe| recipe.database_url = Some(url);
+        let adapted = |recipe: &mut Recipe| {
+            recipe.database_url = Some(url);
+            change(recipe);
+        };
         Self::build(brain, adapted, |_| (), Some(database), options).await
     }
 

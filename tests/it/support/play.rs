@@ -61,6 +61,7 @@ pub fn situation() -> Situation {
         findings: Vec::new(),
         questions: Vec::new(),
         follow_ups: Vec::new(),
+        audit_wishes: Vec::new(),
         agents: Vec::new(),
         runs: Vec::new(),
         fetches: Vec::new(),
@@ -266,6 +267,14 @@ impl Play {
         self.s.follow_ups.push(FollowUp { number, agent, title, text, issue: None });
         self.happens(Actor::System, What::FollowUpNoted { number });
         agent
+    }
+
+    /// The last agent of a stage wants an audit.
+    pub fn wants_audit(&mut self, key: StageKey) -> Decision {
+        let agent = self.s.last_agent(key).expect("an agent runs").id;
+        let wish = AuditWish { agent, reason: "It parses a header".into(), paths: Vec::new() };
+        self.s.audit_wishes.push(wish.clone());
+        self.happens(Actor::System, What::AuditWanted { wish })
     }
 
     pub fn run_ends(&mut self, passed: bool) -> Decision {
