@@ -90,7 +90,7 @@ async fn agents_in_a_row_that_are_killed_now_and_then_leave_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn agents_in_a_row_that_are_killed_now_and_then_leave_nothing_in_a_container() {
     let Some(place) = Place::containers() else { return };
-    in_a_row(place, 6).await;
+    in_a_row(place, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use baton::cli::demo::world::REPOSITORY;
+use baton::cli::demo::world::{REPOSITORY, Recipe};
 use emulators::{
     github::GitHub,
     models::{Answer, Brain, Crew, Request},
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     ended,
     samples::{self, node},
-    story,
+    story, story_with,
 };
 use crate::support::{
     baton::{Story, progress, said},
@@ -163,7 +163,8 @@ async fn a_host_is_asked_in_vain(place: Place) {
     ended(story, &place, registry).await;
 }
 
-/// A crew whose reviewer tries to change what the set-up brought.
+/// A crew whose reviewer tries to change what the set-up brought. Of the programs only Codex gives a shell
+/// to who reads.
 struct Spoiler;
 
 impl Brain for Spoiler {
@@ -178,12 +179,12 @@ impl Brain for Spoiler {
 }
 
 #[tokio::test]
-async fn what_a_set_up_brought_is_read_only_for_who_reads() {
+async fn what_a_set_up_brought_is_read_only_for_a_codex_that_reads() {
     a_reader_changes_nothing(Place::Bubblewrap).await;
 }
 
 #[tokio::test]
-async fn what_a_set_up_brought_is_read_only_for_who_reads_in_a_container() {
+async fn what_a_set_up_brought_is_read_only_for_a_codex_that_reads_in_a_container() {
     let Some(place) = Place::containers() else { return };
     a_reader_changes_nothing(place).await;
 }
@@ -191,19 +192,24 @@ async fn what_a_set_up_brought_is_read_only_for_who_reads_in_a_container() {
 async fn a_reader_changes_nothing(place: Place) {
     let registry = Registry::start().await.unwrap();
     let Some(sample) = node(&registry) else { return };
-    let story = story(&place, &registry, &sample, Arc::new(Spoiler)).await;
+    let codex = baton::app::installed_codex().expect("npm ci installs the pinned program");
+    let change = |recipe: &mut Recipe| {
+        recipe.provider = "codex".to_owned();
+        recipe.codex = Some(codex);
+    };
+    let story = story_with(&place, &registry, &sample, Arc::new(Spoiler), change).await;
     let issue = story.assigned();
     story.approve(issue).await;
     let seen = || {
-        let requests = story.world.models.requests().into_iter();
-        let results = requests.map(|request| request.body["messages"].to_string());
+        let requests = story.world.openai.requests().into_iter();
+        let results = requests.map(|request| request.body["input"].to_string());
         results.filter(|text| text.contains("TRIED")).collect::<Vec<_>>().join("\n")
     };
     story.until("a look at what was brought", |_| !seen().is_empty()).await;
     let seen = seen();
     assert!(seen.contains("baton-pad"), "it did not see what was brought: {seen}");
-    assert_eq!(seen.matches("Read-only file system").count() % 3, 0, "{seen}");
-    assert!(seen.contains("Read-only file system"), "{seen}");
+    let refused = seen.matches("Read-only file system").count();
+    assert!(refused > 0 && refused.is_multiple_of(3), "it could change some of it: {seen}");
     story.mara().comment(REPOSITORY, issue, "/baton stop").unwrap();
     story.until_state("parked").await;
     ended(story, &place, registry).await;
