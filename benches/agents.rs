@@ -226,6 +226,8 @@ fn assignment(id: i64, head: &Sha) -> Assignment {
             minutes: 60,
             silence_minutes: 60,
             max_turns: 1,
+            effort: None,
+            without: Vec::new(),
             hash: String::new(),
         },
         repository: RepositoryId(2),
@@ -258,6 +260,7 @@ fn launch() -> Launch {
     Launch {
         role: Role::Reviewer,
         model: "claude-sonnet-4-5".to_owned(),
+        effort: None,
         system: String::new(),
         prompt: String::new(),
         schema: None,

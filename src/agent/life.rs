@@ -122,6 +122,16 @@ impl Runtime {
         }
         let kind = by_name(&assignment.provider)
             .ok_or_else(|| format!("there is no provider {:?}", assignment.provider))?;
+        let without = &assignment.rendered.without;
+        if !without.is_empty() && !kind.keeps_to_tools() {
+            return Err(format!(
+                "policy takes {} from the role {}, which {} cannot be held to: let another program \
+                 play it, or leave `tools` out",
+                without.join(", "),
+                assignment.role.name(),
+                assignment.provider,
+            ));
+        }
         let fitting = self.fit(assignment.supplies.as_ref(), workspace).await;
         let fitting = fitting.map_err(|error| format!("what it builds with: {error}"))?;
         let processes = Processes::new(self, assignment, workspace, &fitting)

@@ -64,6 +64,7 @@ impl<'a> Processes<'a> {
         Launch {
             role: self.assignment.role,
             model: self.assignment.model.clone(),
+            effort: rendered.effort,
             system: rendered.system.clone(),
             prompt: rendered.prompt.clone(),
             schema: Some(rendered.schema.clone()),

@@ -22,6 +22,7 @@ pub mod preset;
 mod question;
 mod report;
 mod role;
+mod role_policy;
 mod room;
 mod run;
 #[cfg(test)]
@@ -50,8 +51,8 @@ pub use outcome::{
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
 pub use policy::{
-    AfterQuota, BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy,
-    RolePolicy, Until, usual_model,
+    AfterQuota, BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, Until,
+    usual_model,
 };
 pub use preset::Preset;
 pub use question::{Answer, Fallback, Question};
@@ -60,6 +61,7 @@ pub use report::{
     ReportKind, ReviewComment,
 };
 pub use role::Role;
+pub use role_policy::{Effort, ProgramTool, RolePolicy};
 pub use room::{Lack, Machine, Need};
 pub use run::{CommandResult, CommandRun, RunKind, RunState};
 pub use server::Server;

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::model::{AgentEvent, BUDGET_SPENT, FailKind, Micros, TokenUsage, Untrusted};
+use crate::model::{AgentEvent, BUDGET_SPENT, Effort, FailKind, Micros, TokenUsage, Untrusted};
 
 use super::contract::{Exit, ModelRefusal, Provider, RefusalKind, Step, Talk};
 use super::json::{count, is_true, status, text, todo_items, tool_summary};
@@ -90,6 +90,7 @@ impl Provider for CommandProvider {
             "type": "prompt", "role": task.role.name(), "text": task.prompt,
             "system": task.system, "schema": task.schema, "model": task.model,
             "tools": task.tools, "session": task.session, "resume": task.resume,
+            "effort": task.effort.map(Effort::name), "max_turns": task.max_turns,
         });
         vec![prompt.to_string()]
     }
@@ -219,7 +220,8 @@ mod tests {
 
     #[test]
     fn the_prompt_line_holds_the_whole_task() {
-        let mut provider = CommandProvider::new(task());
+        let limited = Launch { effort: Some(Effort::Low), max_turns: Some(40), ..task() };
+        let mut provider = CommandProvider::new(limited);
         let line: Value = serde_json::from_str(&provider.opening()[0]).unwrap();
         assert_eq!(
             line,
@@ -228,6 +230,7 @@ mod tests {
                 "system": "You review.", "schema": null, "model": "claude-sonnet-4-5",
                 "tools": ["Read", "Grep", "Glob"],
                 "session": "00000000-0000-0000-0000-000000000007", "resume": false,
+                "effort": "low", "max_turns": 40,
             })
         );
         let command = provider.launch();

@@ -24,6 +24,7 @@ fn launch(schema: Option<Value>) -> Launch {
     Launch {
         role: Role::Coding,
         model: "claude-opus-5-5".to_owned(),
+        effort: None,
         system: String::new(),
         prompt: "go".to_owned(),
         schema,

@@ -14,6 +14,7 @@
 //! - `hanging`  – agents that do not end
 //! - `money`    – budgets and quota
 //! - `restarts` – Baton or its database goes away in the midst
+//! - `roles`    – what policy says of a role, seen in what its program asks
 //! - `talking`  – agents that write to each other
 //! - `replicas` – two of them on one database
 
@@ -28,6 +29,7 @@ mod pushes;
 mod quiet;
 mod replicas;
 mod restarts;
+mod roles;
 mod steering;
 mod talking;
 mod watching;

@@ -83,6 +83,9 @@ fn arguments(task: &Launch) -> Vec<String> {
     if tools.iter().all(|tool| READING.contains(tool)) {
         arguments.push("--restricted".to_owned());
     }
+    if let Some(effort) = task.effort {
+        arguments.extend(["--effort".to_owned(), effort.name().to_owned()]);
+    }
     if let Some(turns) = task.max_turns {
         arguments.extend(["--max-turns".to_owned(), turns.to_string()]);
     }
@@ -133,7 +136,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::Tool;
+    use crate::model::{Effort, Tool};
     use crate::provider::launch::tests::task;
 
     fn value_of<'a>(command: &'a Command, flag: &str) -> Option<&'a str> {
@@ -207,6 +210,17 @@ mod tests {
         assert!(!command.arguments.contains(&task.prompt));
         assert_eq!(command.files[0].content, b"You review.");
         assert_eq!(value_of(&command, "--json-schema"), Some(r#"{"type":"object"}"#));
+    }
+
+    #[test]
+    fn effort_and_turns_are_told_where_they_are_known() {
+        let mut task = task();
+        for flag in ["--effort", "--max-turns"] {
+            assert_eq!(value_of(&command(&task), flag), None);
+        }
+        (task.effort, task.max_turns) = (Some(Effort::Low), Some(40));
+        assert_eq!(value_of(&command(&task), "--effort"), Some("low"));
+        assert_eq!(value_of(&command(&task), "--max-turns"), Some("40"));
     }
 
     #[test]

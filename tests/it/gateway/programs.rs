@@ -54,6 +54,7 @@ async fn run_claude(program: &str, house: &House, tools: &[&str]) -> Vec<AgentEv
     let launch = Launch {
         role: Role::Reviewer,
         model: "claude-sonnet-4-5".to_owned(),
+        effort: None,
         system: "WORDS-FOR-THE-SYSTEM".to_owned(),
         prompt: "/not-a-command go".to_owned(),
         schema: Some(json!({"type": "object", "properties": {"ok": {"type": "boolean"}}})),
