@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     model::{
-        AgentId, BranchName, CancelledBy, End, FailKind, Limited, Micros, Outcome, RepositoryId,
-        Role, SessionId, Sha,
+        AgentId, BranchName, CancelledBy, End, FailKind, Limited, Outcome, RepositoryId, Role,
+        SessionId, Sha,
     },
     provider::by_name,
     workspace::{Checkout, Identity, Import, Workspace, WorkspaceKey},
@@ -63,8 +63,6 @@ pub struct Life {
     pub head: Option<Sha>,
     /// Its session, to go on with.
     pub session: Option<Vec<u8>>,
-    /// What the session has cost by the program's own count.
-    pub cost: Option<Micros>,
     /// The limit that ended it, if one did.
     pub limited: Option<Limited>,
 }
@@ -77,7 +75,7 @@ impl Life {
     /// An end and nothing else.
     #[must_use]
     pub fn only(end: End) -> Self {
-        Self { end, outcome: None, head: None, session: None, cost: None, limited: None }
+        Self { end, outcome: None, head: None, session: None, limited: None }
     }
 
     /// Ended before it began.
@@ -159,7 +157,7 @@ impl Runtime {
         };
         let session = processes.session(&provider.launch().session_file);
         let (end, limited) = end_at(ended.end, (self.limit_of)(assignment.agent));
-        Ok(Life { end, outcome: ended.outcome, head, session, cost: ended.cost, limited })
+        Ok(Life { end, outcome: ended.outcome, head, session, limited })
     }
 
     /// Takes the agent's commits into the mirror, whatever became of the agent.

@@ -30,6 +30,7 @@ pub mod sample;
 mod server;
 mod situation;
 mod state;
+mod tally;
 mod text;
 mod tool;
 
@@ -73,6 +74,7 @@ pub use state::{
     AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,
     StageState, Stop, TaskState, WaitFor, Watchdog,
 };
+pub use tally::Tally;
 pub use text::{Untrusted, cut};
 pub use tool::{TOOLS_PATH, Tool};
 

@@ -291,9 +291,6 @@ async fn save(
         agent_sessions::save(&mut *tx, agent.session, &agent.provider, agent.id, bytes, now)
             .await?;
     }
-    if let (Some(cost), "command") = (life.cost, agent.provider.as_str()) {
-        tracing::debug!(agent.id = %agent.id, %cost, "cost by the program's own count");
-    }
     let mut wake = queue::Wake::none();
     if life.end == End::Lost {
         // Its workspace is still there.

@@ -35,6 +35,14 @@ impl CommandProvider {
                 summary: tool_summary(&line["input"]),
             }],
             "tool_result" => vec![AgentEvent::ToolResult { is_error: is_true(line, "is_error") }],
+            "denied" => vec![AgentEvent::Denied {
+                name: text(line, "name").to_owned(),
+                why: text(line, "why").into(),
+            }],
+            "retrying" => vec![AgentEvent::Retrying {
+                attempt: u32::try_from(count(line, "attempt")).unwrap_or(u32::MAX),
+                status: status(line, "status"),
+            }],
             "progress" => vec![AgentEvent::Todo(todo_items(&line["items"], "text", "state"))],
             "usage" => usage(line),
             "result" => vec![self.result(line)],
@@ -69,6 +77,7 @@ impl Provider for CommandProvider {
             ("ANTHROPIC_BASE_URL", gateway.clone()),
             ("OPENAI_BASE_URL", gateway),
             ("ANTHROPIC_API_KEY", self.task.token.expose_secret().to_owned()),
+            ("OPENAI_API_KEY", self.task.token.expose_secret().to_owned()),
             ("BATON_SESSION_DIR", self.task.config_dir.display().to_string()),
         ];
         if let Some(server) = &self.task.tool_server {
@@ -272,6 +281,18 @@ mod tests {
             events(&mut provider, &usage),
             [AgentEvent::Usage(tokens), AgentEvent::Cost(Micros(500_000))]
         );
+    }
+
+    #[test]
+    fn what_was_denied_and_what_is_tried_again_are_told() {
+        let mut provider = started(None);
+        provider.line(b"{\"type\":\"text\",\"text\":\"begun\"}");
+        let denied = json!({"type": "denied", "name": "Bash", "why": "no shell here"});
+        let expected = AgentEvent::Denied { name: "Bash".to_owned(), why: "no shell here".into() };
+        assert_eq!(events(&mut provider, &denied), [expected]);
+        let again = json!({"type": "retrying", "attempt": 2, "status": 529});
+        let expected = AgentEvent::Retrying { attempt: 2, status: Some(529) };
+        assert_eq!(events(&mut provider, &again), [expected]);
     }
 
     #[test]

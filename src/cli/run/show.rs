@@ -81,7 +81,10 @@ impl Screen {
             | Note::Usage(_)
             | Note::Fetched(_)
             | Note::Footprint(_)
+            | Note::Cost(_)
             | Note::Called
+            | Note::CallFailed
+            | Note::Denied
             | Note::Retried => {}
         }
     }

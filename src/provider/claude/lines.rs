@@ -68,7 +68,10 @@ impl Claude {
                 status: status(line, "error_status"),
             }],
             "permission_denied" => {
-                vec![AgentEvent::Denied { name: text(line, "tool_name").to_owned() }]
+                vec![AgentEvent::Denied {
+                    name: text(line, "tool_name").to_owned(),
+                    why: text(line, "message").into(),
+                }]
             }
             _ => Vec::new(),
         }
