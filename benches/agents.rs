@@ -237,6 +237,7 @@ fn assignment(id: i64, head: &Sha) -> Assignment {
         patience: Patience { total: hour, silence: hour, linger: hour },
         identity: Identity { name: "b".to_owned(), email: "b@localhost".to_owned() },
         trailers: Vec::new(),
+        protected: Vec::new(),
     }
 }
 
@@ -265,6 +266,7 @@ fn launch() -> Launch {
         prompt: String::new(),
         schema: None,
         tools: Vec::new(),
+        protected: baton::model::Protected::default(),
         tool_server: None,
         session: SessionId(uuid::Uuid::nil()),
         resume: false,

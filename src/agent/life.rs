@@ -48,6 +48,8 @@ pub struct Assignment {
     pub patience: Patience,
     /// Whose name is on its commits.
     pub identity: Identity,
+    /// Patterns of the paths that it may not change.
+    pub protected: Vec<String>,
     /// What each of its commits says it is of; empty where nobody asks.
     pub trailers: Vec<String>,
 }
@@ -134,7 +136,7 @@ impl Runtime {
         let fitting = fitting.map_err(|error| format!("what it builds with: {error}"))?;
         let processes = Processes::new(self, assignment, workspace, &fitting)
             .map_err(|error| format!("the agent's folders: {error}"))?;
-        let mut provider = kind.begin(processes.task());
+        let mut provider = kind.begin(processes.task()?);
         let judge = |value: &serde_json::Value| {
             prompt::validate(assignment.role, &assignment.rendered.schema, value)
         };

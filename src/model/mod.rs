@@ -19,6 +19,7 @@ mod money;
 mod outcome;
 mod policy;
 pub mod preset;
+mod protected;
 mod question;
 mod report;
 mod role;
@@ -56,6 +57,7 @@ pub use policy::{
     usual_model,
 };
 pub use preset::Preset;
+pub use protected::Protected;
 pub use question::{Answer, Fallback, Question};
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,

@@ -200,6 +200,7 @@ async fn assignment(
         repository: situation.repository.id,
         base: agent.base.clone(),
         supplies: None,
+        protected: situation.policy.protected.clone(),
         token,
         patience,
         identity: identity(parts),

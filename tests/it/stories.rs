@@ -6,6 +6,7 @@
 //! - `steering` – commands, labels, closing, deleting
 //! - `asking`   – agents that ask people
 //! - `noticing` – what agents notice outside of their task
+//! - `permitting` – what a program asks leave for
 //! - `audits`   – `/baton audit`
 //! - `capacity` – what agents take, and agents for which the machine has no room
 //! - `watching` – agents at work, seen from the command line
@@ -25,6 +26,7 @@ mod codex;
 mod hanging;
 mod money;
 mod noticing;
+mod permitting;
 mod pushes;
 mod quiet;
 mod replicas;

@@ -5,10 +5,12 @@
 //!
 //! - `start` – the command line and the environment
 //! - `lines` – what a line of standard output means
+//! - `permit` – what it asks leave for
 //! - `ending` – what a `result` line, or the lack of one, means
 
 mod ending;
 mod lines;
+mod permit;
 mod start;
 
 pub(super) use lines::Claude;

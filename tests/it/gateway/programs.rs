@@ -59,6 +59,7 @@ async fn run_claude(program: &str, house: &House, tools: &[&str]) -> Vec<AgentEv
         prompt: "/not-a-command go".to_owned(),
         schema: Some(json!({"type": "object", "properties": {"ok": {"type": "boolean"}}})),
         tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
+        protected: baton::model::Protected::default(),
         tool_server: None,
         session: SessionId(uuid::Uuid::new_v4()),
         resume: false,
