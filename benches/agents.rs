@@ -226,6 +226,8 @@ fn assignment(id: i64, head: &Sha) -> Assignment {
             minutes: 60,
             silence_minutes: 60,
             max_turns: 1,
+            effort: None,
+            without: Vec::new(),
             hash: String::new(),
         },
         repository: RepositoryId(2),
@@ -235,6 +237,7 @@ fn assignment(id: i64, head: &Sha) -> Assignment {
         patience: Patience { total: hour, silence: hour, linger: hour },
         identity: Identity { name: "b".to_owned(), email: "b@localhost".to_owned() },
         trailers: Vec::new(),
+        protected: Vec::new(),
     }
 }
 
@@ -258,10 +261,12 @@ fn launch() -> Launch {
     Launch {
         role: Role::Reviewer,
         model: "claude-sonnet-4-5".to_owned(),
+        effort: None,
         system: String::new(),
         prompt: String::new(),
         schema: None,
         tools: Vec::new(),
+        protected: baton::model::Protected::default(),
         tool_server: None,
         session: SessionId(uuid::Uuid::nil()),
         resume: false,

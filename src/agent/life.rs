@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     model::{
-        AgentId, BranchName, CancelledBy, End, FailKind, Limited, Micros, Outcome, RepositoryId,
-        Role, SessionId, Sha,
+        AgentId, BranchName, CancelledBy, End, FailKind, Limited, Outcome, RepositoryId, Role,
+        SessionId, Sha,
     },
     provider::by_name,
     workspace::{Checkout, Identity, Import, Workspace, WorkspaceKey},
@@ -49,6 +49,8 @@ pub struct Assignment {
     pub patience: Patience,
     /// Whose name is on its commits.
     pub identity: Identity,
+    /// Patterns of the paths that it may not change.
+    pub protected: Vec<String>,
     /// What each of its commits says it is of; empty where nobody asks.
     pub trailers: Vec<String>,
 }
@@ -64,8 +66,6 @@ pub struct Life {
     pub head: Option<Sha>,
     /// Its session, to go on with.
     pub session: Option<Vec<u8>>,
-    /// What the session has cost by the program's own count.
-    pub cost: Option<Micros>,
     /// The limit that ended it, if one did.
     pub limited: Option<Limited>,
 }
@@ -78,7 +78,7 @@ impl Life {
     /// An end and nothing else.
     #[must_use]
     pub fn only(end: End) -> Self {
-        Self { end, outcome: None, head: None, session: None, cost: None, limited: None }
+        Self { end, outcome: None, head: None, session: None, limited: None }
     }
 
     /// Ended before it began.
@@ -131,11 +131,21 @@ impl Runtime {
         }
         let kind = by_name(&assignment.provider)
             .ok_or_else(|| format!("there is no provider {:?}", assignment.provider))?;
+        let without = &assignment.rendered.without;
+        if !without.is_empty() && !kind.keeps_to_tools() {
+            return Err(format!(
+                "policy takes {} from the role {}, which {} cannot be held to: let another program \
+                 play it, or leave `tools` out",
+                without.join(", "),
+                assignment.role.name(),
+                assignment.provider,
+            ));
+        }
         let fitting = self.fit(assignment.supplies.as_ref(), workspace).await;
         let fitting = fitting.map_err(|error| format!("what it builds with: {error}"))?;
         let processes = Processes::new(self, assignment, workspace, &fitting)
             .map_err(|error| format!("the agent's folders: {error}"))?;
-        let mut provider = kind.begin(processes.task());
+        let mut provider = kind.begin(processes.task()?);
         let judge = |value: &serde_json::Value| {
             prompt::validate(assignment.role, &assignment.rendered.schema, value)
         };
@@ -159,7 +169,7 @@ impl Runtime {
         };
         let session = processes.session(&provider.launch().session_file);
         let (end, limited) = end_at(ended.end, (self.limit_of)(assignment.agent));
-        Ok(Life { end, outcome: ended.outcome, head, session, cost: ended.cost, limited })
+        Ok(Life { end, outcome: ended.outcome, head, session, limited })
     }
 
     /// What an agent hears of Baton's own tools; one that may call none has none to miss.

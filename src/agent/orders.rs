@@ -1,6 +1,6 @@
 //! What passes between a running agent and the rest of Baton: notes out, orders in.
 
-use crate::model::{CancelledBy, Fetch, Footprint, Stop, TodoItem, TokenUsage, Untrusted};
+use crate::model::{CancelledBy, Fetch, Footprint, Micros, Stop, TodoItem, TokenUsage, Untrusted};
 
 /// Which of the two streams a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,14 @@ pub enum Note {
     Usage(TokenUsage),
     /// What its processes have used so far.
     Footprint(Footprint),
+    /// What its session has cost so far, by its program's own count.
+    Cost(Micros),
     /// Its program called a tool.
     Called,
+    /// A tool that it called came to nothing.
+    CallFailed,
+    /// A tool that it called was not allowed.
+    Denied,
     /// Its program asks the model API again, which had failed.
     Retried,
 }

@@ -11,7 +11,7 @@ use std::{
 
 use super::{Runtime, inside, life::Assignment, supplies::Fitting};
 use crate::{
-    model::TOOLS_PATH,
+    model::{Protected, TOOLS_PATH},
     provider::{Command, Launch, ToolServer},
     sandbox::{Gateway, Mount, Network, Running, Spec},
     workspace::Workspace,
@@ -60,16 +60,21 @@ impl<'a> Processes<'a> {
     }
 
     /// What the provider has to know.
-    pub(super) fn task(&self) -> Launch {
+    ///
+    /// # Errors
+    /// When a protected path is no pattern: the text says which.
+    pub(super) fn task(&self) -> Result<Launch, String> {
         let Assignment { rendered, .. } = self.assignment;
         let gateway_url = format!("http://127.0.0.1:{}", self.gateway.port);
-        Launch {
+        Ok(Launch {
             role: self.assignment.role,
             model: self.assignment.model.clone(),
+            effort: rendered.effort,
             system: rendered.system.clone(),
             prompt: rendered.prompt.clone(),
             schema: Some(rendered.schema.clone()),
             tools: rendered.tools.clone(),
+            protected: Protected::new(&self.assignment.protected)?,
             tool_server: self.tool_server(&gateway_url),
             session: self.assignment.session,
             resume: self.assignment.resume.is_some(),
@@ -81,7 +86,7 @@ impl<'a> Processes<'a> {
             scratch: self.folders.scratch.clone(),
             search_path: self.fitting.search_path.clone(),
             max_turns: Some(rendered.max_turns),
-        }
+        })
     }
 
     /// Baton's tools are behind the gateway's socket, opened by the same token.

@@ -22,7 +22,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::model::{Agent, CommandRun, Emission, Role, Situation, Tool};
+use crate::model::{Agent, CommandRun, Effort, Emission, Role, RolePolicy, Situation, Tool};
 
 pub use follow_up::{letter_text, message_text};
 pub use judge::{repair_prompt, validate};
@@ -139,6 +139,10 @@ pub struct Rendered {
     pub silence_minutes: u32,
     /// Turns in all.
     pub max_turns: u32,
+    /// How hard the model thinks, where policy says so.
+    pub effort: Option<Effort>,
+    /// Tools of the role's file that policy took away.
+    pub without: Vec<String>,
     /// SHA-256 of the role's file: which words it was.
     pub hash: String,
 }
@@ -211,9 +215,11 @@ impl Prompts {
         } else {
             environment.render_str(&words.first, &context).map_err(template)?
         };
-        let policy = situation.policy.roles.get(&role);
-        let minutes = policy.and_then(|policy| policy.minutes).unwrap_or(words.minutes);
-        Ok(Rendered { minutes, ..words.rendered(system, prompt) })
+        let rendered = words.rendered(system, prompt);
+        Ok(match situation.policy.roles.get(&role) {
+            Some(policy) => rendered.within(policy),
+            None => rendered,
+        })
     }
 
     /// Fills the prompt of a role that carries out a request.
@@ -237,6 +243,22 @@ impl Prompts {
     }
 }
 
+impl Rendered {
+    /// Holds it to what policy says of its role.
+    fn within(self, policy: &RolePolicy) -> Self {
+        let tools = policy.left_of(&self.tools);
+        let without = self.tools.into_iter().filter(|tool| !tools.contains(tool)).collect();
+        Self {
+            tools,
+            without,
+            effort: policy.effort,
+            minutes: policy.minutes.unwrap_or(self.minutes),
+            max_turns: policy.turns_within(self.max_turns),
+            ..self
+        }
+    }
+}
+
 impl RolePrompt {
     /// The file's own limits around words that were filled.
     fn rendered(&self, system: String, prompt: String) -> Rendered {
@@ -249,6 +271,8 @@ impl RolePrompt {
             minutes: self.minutes,
             silence_minutes: self.silence_minutes,
             max_turns: self.max_turns,
+            effort: None,
+            without: Vec::new(),
             hash: self.hash.clone(),
         }
     }

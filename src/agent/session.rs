@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    model::{AgentEvent, CancelledBy, End, FailKind, Micros, Outcome, Stop, Untrusted, Watchdog},
+    model::{AgentEvent, CancelledBy, End, FailKind, Outcome, Stop, Untrusted, Watchdog},
     provider::{Exit, Provider, Step, Talk},
     sandbox::{Input, Output, Running},
 };
@@ -58,8 +58,13 @@ pub struct Ended {
     pub end: End,
     /// What it concluded, when it succeeded.
     pub outcome: Option<Outcome>,
-    /// What the session has cost so far by the program's own count.
-    pub cost: Option<Micros>,
+}
+
+impl Ended {
+    /// An end without an outcome.
+    fn with(end: End) -> Self {
+        Self { end, outcome: None }
+    }
 }
 
 /// Plays one session to its end. No process of it is left afterwards.
@@ -89,7 +94,6 @@ pub async fn play(
         verdict: None,
         repaired: false,
         stopping: None,
-        cost: None,
         stderr_tail: String::new(),
         giving: Vec::new(),
         lost_calls: 0,
@@ -103,7 +107,7 @@ pub async fn play(
         }
         running = match processes.next(&session.provider.launch()).await {
             Ok(running) => running,
-            Err(problem) => return Ok(session.ended(End::Failed(FailKind::Setup(problem)))),
+            Err(problem) => return Ok(Ended::with(End::Failed(FailKind::Setup(problem)))),
         };
     }
 }
@@ -123,7 +127,6 @@ struct Session<'a> {
     verdict: Option<(End, Option<Outcome>)>,
     repaired: bool,
     stopping: Option<CancelledBy>,
-    cost: Option<Micros>,
     stderr_tail: String,
     /// Who wants to know that the program was given what they said.
     giving: Vec<oneshot::Sender<()>>,
@@ -298,7 +301,7 @@ impl Session<'_> {
             }
             AgentEvent::Todo(items) => note(wires, Note::Todo(items)).await,
             AgentEvent::Usage(usage) => note(wires, Note::Usage(usage)).await,
-            AgentEvent::Cost(cost) => self.cost = Some(cost),
+            AgentEvent::Cost(cost) => note(wires, Note::Cost(cost)).await,
             AgentEvent::Retrying { attempt, status } => {
                 note(wires, Note::Retried).await;
                 let answer = status.map_or("no answer".to_owned(), |status| status.to_string());
@@ -308,7 +311,12 @@ impl Session<'_> {
             AgentEvent::Started { broken_tools, .. } => self.started(&broken_tools),
             AgentEvent::ToolsReached(Ok(())) => self.lost_calls = 0,
             AgentEvent::ToolsReached(Err(why)) => self.call_lost(why),
-            AgentEvent::ToolResult { .. } | AgentEvent::Denied { .. } => {}
+            AgentEvent::ToolResult { is_error: true } => note(wires, Note::CallFailed).await,
+            AgentEvent::ToolResult { is_error: false } => {}
+            AgentEvent::Denied { name, why } => {
+                note(wires, Note::Denied).await;
+                note(wires, Note::Doing(Untrusted(format!("denied {name}: {}", why.0)))).await;
+            }
             AgentEvent::Finished { result, .. } => self.finished(result).await,
         }
     }
@@ -412,13 +420,9 @@ impl Session<'_> {
 
     fn result(mut self) -> Ended {
         match self.verdict.take() {
-            Some((end, outcome)) => Ended { end, outcome, cost: self.cost },
-            None => self.ended(End::TimedOut(Watchdog::Linger)),
+            Some((end, outcome)) => Ended { end, outcome },
+            None => Ended::with(End::TimedOut(Watchdog::Linger)),
         }
-    }
-
-    fn ended(self, end: End) -> Ended {
-        Ended { end, outcome: None, cost: self.cost }
     }
 }
 

@@ -37,7 +37,7 @@ fn line(agent: &AgentLine) -> String {
     let waits = agent.waits_for.map(|lack| format!(", waits for {}", lack.awaited()));
     format!(
         "{:>5}  {}#{} {} {}  {}{}  {}  cpu {}  memory {} now, {} at most  written {}  {} tokens  {}  \
-         {} tool calls, {} retries",
+         {} tool calls, {} failed, {} denied, {} retries{}",
         agent.id,
         agent.repository,
         agent.number,
@@ -53,8 +53,20 @@ fn line(agent: &AgentLine) -> String {
         agent.tokens,
         Micros(agent.cost_micros),
         agent.calls,
+        agent.failed,
+        agent.denied,
         agent.retries,
+        told(agent),
     )
+}
+
+/// What the program counted itself, where it did.
+fn told(agent: &AgentLine) -> String {
+    let cost = (agent.told_micros > 0).then(|| format!(", {}", Micros(agent.told_micros)));
+    match agent.told_tokens {
+        0 => String::new(),
+        tokens => format!("  by its own count {tokens} tokens{}", cost.unwrap_or_default()),
+    }
 }
 
 fn seconds(millis: i64) -> String {

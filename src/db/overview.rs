@@ -213,8 +213,16 @@ pub struct AgentLine {
     pub cost_micros: i64,
     /// Tools called, Baton's own among them.
     pub calls: i64,
+    /// Calls that came to nothing, those that were denied among them.
+    pub failed: i32,
+    /// Calls that were not allowed.
+    pub denied: i32,
     /// Requests to the model that failed and were repeated.
     pub retries: i32,
+    /// Tokens by the program's own count.
+    pub told_tokens: i64,
+    /// What its session has cost so far by the program's own count, in micro-USD.
+    pub told_micros: i64,
 }
 
 /// Lists agents, newest first; with `ended` also those that have ended.
@@ -234,7 +242,8 @@ pub async fn list_agent_lines(
                    AS "wall_ms!",
                a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes,
                coalesce(u.tokens, 0) AS "tokens!", coalesce(u.cost, 0) AS "cost!",
-               greatest(a.program_calls, a.tool_calls)::bigint AS "calls!", a.model_retries
+               greatest(a.program_calls, a.tool_calls)::bigint AS "calls!", a.failed_calls,
+               a.denied_calls, a.model_retries, a.told_tokens, a.told_micros
            FROM agents a
            JOIN stages s ON s.id = a.stage_id
            JOIN tasks t ON t.id = a.task_id
@@ -272,7 +281,11 @@ pub async fn list_agent_lines(
             tokens: row.tokens,
             cost_micros: row.cost,
             calls: row.calls,
+            failed: row.failed_calls,
+            denied: row.denied_calls,
             retries: row.model_retries,
+            told_tokens: row.told_tokens,
+            told_micros: row.told_micros,
         })
     });
     lines.collect()

@@ -91,6 +91,7 @@ fn granted(limits: &Limits, found: db::agents::Grant) -> AgentGrant {
     let of_task = budget.min(limits.task);
     let of_agent =
         [role_policy.budget, limits.agent].into_iter().flatten().fold(of_task, Micros::min);
+    let most_requests = role_policy.requests_within(limits.requests);
     let mut models = role_policy.models;
     models.push(model);
     if let Some(allowed) = limits.models.get(&role) {
@@ -103,7 +104,7 @@ fn granted(limits: &Limits, found: db::agents::Grant) -> AgentGrant {
         models,
         ended: false,
         budgets: [of_agent, of_task, limits.repository_day, limits.server_day],
-        most_requests: limits.requests,
+        most_requests,
     }
 }
 

@@ -40,6 +40,8 @@ pub enum AgentEvent {
     Denied {
         /// The tool's name.
         name: String,
+        /// Why, as its model was told.
+        why: Untrusted,
     },
     /// The model API failed and is asked again.
     Retrying {

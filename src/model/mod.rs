@@ -20,9 +20,11 @@ mod money;
 mod outcome;
 mod policy;
 pub mod preset;
+mod protected;
 mod question;
 mod report;
 mod role;
+mod role_policy;
 mod room;
 mod run;
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub mod sample;
 mod server;
 mod situation;
 mod state;
+mod tally;
 mod text;
 mod tool;
 
@@ -52,16 +55,18 @@ pub use outcome::{
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
 pub use policy::{
-    AfterQuota, BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy,
-    RolePolicy, Until, usual_model,
+    AfterQuota, BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, Until,
+    usual_model,
 };
 pub use preset::Preset;
+pub use protected::Protected;
 pub use question::{Answer, Fallback, Question};
 pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,
 };
 pub use role::Role;
+pub use role_policy::{Effort, ProgramTool, RolePolicy};
 pub use room::{Lack, Machine, Need};
 pub use run::{CommandResult, CommandRun, RunKind, RunState};
 pub use server::Server;
@@ -73,6 +78,7 @@ pub use state::{
     AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,
     StageState, Stop, TaskState, WaitFor, Watchdog,
 };
+pub use tally::Tally;
 pub use text::{Untrusted, cut};
 pub use tool::{TOOLS_PATH, Tool};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, EgressRule, Environment, HostRule, Micros, Preset, Role};
+use super::{ActorId, EgressRule, Environment, HostRule, Micros, Preset, Role, RolePolicy};
 
 /// How far Baton goes alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -126,23 +126,6 @@ pub struct DeployPolicy {
     pub environment: Environment,
     /// Shell commands, run from the merged commit.
     pub commands: Vec<String>,
-}
-
-/// What one role is played with.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RolePolicy {
-    /// `claude`, `codex` or `command`.
-    pub provider: Option<String>,
-    /// The model's name, as the provider knows it.
-    pub model: Option<String>,
-    /// Minutes in all.
-    pub minutes: Option<u32>,
-    /// Models that its agents may ask; empty means the one above alone.
-    #[serde(default)]
-    pub models: Vec<String>,
-    /// Money for one agent.
-    #[serde(default)]
-    pub budget: Option<Micros>,
 }
 
 impl Policy {

@@ -64,6 +64,7 @@ pub fn agent(id: i64, stage: StageKey, attempt: u32) -> Agent {
         head: None,
         cost: Micros::ZERO,
         footprint: Footprint::default(),
+        tally: Tally::default(),
         waits_for: None,
         todo: vec![],
         last_line: None,

@@ -7,8 +7,8 @@ use super::{
     CommentId, DeploymentId, DeploymentState, Difference, Environment, Fetched, FollowUp,
     Footprint, InputHash, Inputs, InstallationId, Lack, Limited, Login, Micros, Outcome,
     Permission, Person, PlanHash, PlanOutcome, Policy, Question, RepositoryId, RepositoryName,
-    Role, RunKind, Server, SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, TaskId,
-    TaskState, Timestamp, TodoItem, Untrusted,
+    Role, RunKind, Server, SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, Tally,
+    TaskId, TaskState, Timestamp, TodoItem, Untrusted,
 };
 
 /// Rows and facts, complete and of one moment.
@@ -262,6 +262,9 @@ pub struct Agent {
     /// What it took of its machine.
     #[serde(default)]
     pub footprint: Footprint,
+    /// What its program told of its own work.
+    #[serde(default)]
+    pub tally: Tally,
     /// Why it does not start yet, where it is queued.
     #[serde(default)]
     pub waits_for: Option<Lack>,

@@ -15,8 +15,8 @@ use crate::{
     },
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        AgentId, CancelledBy, Fetch, Fetcher, Footprint, LetterKind, Stop, TaskId, Timestamp,
-        TodoItem, Untrusted,
+        AgentId, CancelledBy, Fetch, Fetcher, Footprint, LetterKind, Stop, Tally, TaskId,
+        Timestamp, TodoItem, Untrusted,
     },
 };
 
@@ -94,8 +94,8 @@ impl Desk<'_> {
             agents::set_progress(pool, self.agent, todo.as_deref(), line, now).await?;
         }
         if let Some(used) = progress.used.take() {
-            let Used { footprint, calls, retries } = used;
-            agents::set_footprint(pool, self.agent, footprint, calls, retries).await?;
+            let Used { footprint, told } = used;
+            agents::set_footprint(pool, self.agent, footprint, told).await?;
             progress.footprint = footprint;
         }
         agents::heartbeat(pool, self.agent, now).await?;
@@ -171,10 +171,8 @@ struct Progress {
 #[derive(Default)]
 struct Used {
     footprint: Footprint,
-    /// Tools called since it was last written.
-    calls: u32,
-    /// Requests to the model repeated since then.
-    retries: u32,
+    /// What its program told since it was last written.
+    told: Tally,
 }
 
 impl Progress {
@@ -196,9 +194,13 @@ impl Progress {
             }
             Note::Todo(todo) => (self.todo, self.changed) = (Some(todo), true),
             Note::Footprint(footprint) => self.used().footprint = footprint,
-            Note::Called => self.used().calls += 1,
-            Note::Retried => self.used().retries += 1,
-            Note::Started { .. } | Note::Usage(_) | Note::Fetched(_) => {}
+            Note::Called => self.used().told.calls += 1,
+            Note::CallFailed => self.used().told.failed += 1,
+            Note::Denied => self.used().told.denied += 1,
+            Note::Retried => self.used().told.retries += 1,
+            Note::Usage(usage) => self.used().told.used(usage),
+            Note::Cost(cost) => self.used().told.cost = cost,
+            Note::Started { .. } | Note::Fetched(_) => {}
         }
     }
 }

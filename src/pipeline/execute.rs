@@ -200,6 +200,7 @@ async fn assignment(
         repository: situation.repository.id,
         base: agent.base.clone(),
         supplies: None,
+        protected: situation.policy.protected.clone(),
         token,
         patience,
         identity: identity(parts),
@@ -290,9 +291,6 @@ async fn save(
     if let Some(bytes) = &life.session {
         agent_sessions::save(&mut *tx, agent.session, &agent.provider, agent.id, bytes, now)
             .await?;
-    }
-    if let (Some(cost), "command") = (life.cost, agent.provider.as_str()) {
-        tracing::debug!(agent.id = %agent.id, %cost, "cost by the program's own count");
     }
     let mut wake = queue::Wake::none();
     if life.end == End::Lost {

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::model::{AgentEvent, BUDGET_SPENT, FailKind, Micros, TokenUsage, Untrusted};
+use crate::model::{AgentEvent, BUDGET_SPENT, Effort, FailKind, Micros, TokenUsage, Untrusted};
 
 use super::contract::{Exit, ModelRefusal, Provider, RefusalKind, Step, Talk};
 use super::json::{count, is_true, status, text, todo_items, tool_summary};
@@ -35,6 +35,14 @@ impl CommandProvider {
                 summary: tool_summary(&line["input"]),
             }],
             "tool_result" => vec![AgentEvent::ToolResult { is_error: is_true(line, "is_error") }],
+            "denied" => vec![AgentEvent::Denied {
+                name: text(line, "name").to_owned(),
+                why: text(line, "why").into(),
+            }],
+            "retrying" => vec![AgentEvent::Retrying {
+                attempt: u32::try_from(count(line, "attempt")).unwrap_or(u32::MAX),
+                status: status(line, "status"),
+            }],
             "progress" => vec![AgentEvent::Todo(todo_items(&line["items"], "text", "state"))],
             "usage" => usage(line),
             "result" => vec![self.result(line)],
@@ -69,6 +77,7 @@ impl Provider for CommandProvider {
             ("ANTHROPIC_BASE_URL", gateway.clone()),
             ("OPENAI_BASE_URL", gateway),
             ("ANTHROPIC_API_KEY", self.task.token.expose_secret().to_owned()),
+            ("OPENAI_API_KEY", self.task.token.expose_secret().to_owned()),
             ("BATON_SESSION_DIR", self.task.config_dir.display().to_string()),
         ];
         if let Some(server) = &self.task.tool_server {
@@ -90,6 +99,7 @@ impl Provider for CommandProvider {
             "type": "prompt", "role": task.role.name(), "text": task.prompt,
             "system": task.system, "schema": task.schema, "model": task.model,
             "tools": task.tools, "session": task.session, "resume": task.resume,
+            "effort": task.effort.map(Effort::name), "max_turns": task.max_turns,
         });
         vec![prompt.to_string()]
     }
@@ -219,7 +229,8 @@ mod tests {
 
     #[test]
     fn the_prompt_line_holds_the_whole_task() {
-        let mut provider = CommandProvider::new(task());
+        let limited = Launch { effort: Some(Effort::Low), max_turns: Some(40), ..task() };
+        let mut provider = CommandProvider::new(limited);
         let line: Value = serde_json::from_str(&provider.opening()[0]).unwrap();
         assert_eq!(
             line,
@@ -228,6 +239,7 @@ mod tests {
                 "system": "You review.", "schema": null, "model": "claude-sonnet-4-5",
                 "tools": ["Read", "Grep", "Glob"],
                 "session": "00000000-0000-0000-0000-000000000007", "resume": false,
+                "effort": "low", "max_turns": 40,
             })
         );
         let command = provider.launch();
@@ -269,6 +281,18 @@ mod tests {
             events(&mut provider, &usage),
             [AgentEvent::Usage(tokens), AgentEvent::Cost(Micros(500_000))]
         );
+    }
+
+    #[test]
+    fn what_was_denied_and_what_is_tried_again_are_told() {
+        let mut provider = started(None);
+        provider.line(b"{\"type\":\"text\",\"text\":\"begun\"}");
+        let denied = json!({"type": "denied", "name": "Bash", "why": "no shell here"});
+        let expected = AgentEvent::Denied { name: "Bash".to_owned(), why: "no shell here".into() };
+        assert_eq!(events(&mut provider, &denied), [expected]);
+        let again = json!({"type": "retrying", "attempt": 2, "status": 529});
+        let expected = AgentEvent::Retrying { attempt: 2, status: Some(529) };
+        assert_eq!(events(&mut provider, &again), [expected]);
     }
 
     #[test]

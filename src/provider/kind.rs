@@ -40,6 +40,15 @@ impl ProviderKind {
         }
     }
 
+    /// Whether the program can be held to some of its tools; one that does all it does in a shell cannot.
+    #[must_use]
+    pub fn keeps_to_tools(self) -> bool {
+        match self {
+            Self::Claude | Self::Command => true,
+            Self::Codex => false,
+        }
+    }
+
     /// Begins one agent.
     #[must_use]
     pub fn begin(self, task: Launch) -> Box<dyn Provider> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::model::{Role, SessionId, Tool};
+use crate::model::{Effort, Protected, Role, SessionId, Tool};
 
 /// Everything that a provider has to know to start an agent. Paths are as seen inside the sandbox.
 #[derive(Clone)]
@@ -15,6 +15,8 @@ pub struct Launch {
     pub role: Role,
     /// The model, as the provider knows it. Always given: a resumed session would take its own.
     pub model: String,
+    /// How hard the model thinks; none means as the program has it.
+    pub effort: Option<Effort>,
     /// What is added to the program's own system prompt.
     pub system: String,
     /// The first message.
@@ -23,6 +25,8 @@ pub struct Launch {
     pub schema: Option<Value>,
     /// The tools that the role may use, in Claude Code's words: `Read`, `Bash`, …
     pub tools: Vec<String>,
+    /// The paths that it may not change. A change of one is refused in the end, whatever the program does.
+    pub protected: Protected,
     /// Baton's own tools; none where the role has none.
     pub tool_server: Option<ToolServer>,
     /// The session's id, chosen by Baton.
@@ -123,10 +127,12 @@ pub(super) mod tests {
         Launch {
             role: Role::Reviewer,
             model: "claude-sonnet-4-5".to_owned(),
+            effort: None,
             system: "You review.".to_owned(),
             prompt: "Look at the change.".to_owned(),
             schema: None,
             tools: vec!["Read".to_owned(), "Grep".to_owned(), "Glob".to_owned()],
+            protected: Protected::default(),
             tool_server: None,
             session: SessionId(Uuid::from_u128(7)),
             resume: false,

@@ -8,7 +8,7 @@ use crate::model::{
 
 use super::ended::{Ending, ending, failed};
 use super::evidence::{folded, output};
-use super::figures::{taken, worked};
+use super::figures::{called, taken, worked};
 use super::findings::{annotation, of_round};
 use super::fit::{CHECK, fit};
 use super::quote::{clip, code, fence};
@@ -175,6 +175,7 @@ fn footer(head: &Sha, agent: Option<&Agent>) -> String {
         said.extend(worked(agent));
         said.push(agent.cost.to_string());
         said.extend(taken(agent.footprint));
+        said.extend(called(agent.tally));
     }
     format!("<sub>{}</sub>", said.join(" · "))
 }

@@ -2,7 +2,7 @@
 
 use chrono::Datelike;
 
-use crate::model::{Agent, Footprint, Micros, Situation, StageKey, Timestamp, size};
+use crate::model::{Agent, Footprint, Micros, Situation, StageKey, Tally, Timestamp, size};
 
 /// `14:02 UTC`, with the day in front when it is another one than the day of `now`.
 #[must_use]
@@ -67,6 +67,29 @@ pub fn taken(footprint: Footprint) -> Option<String> {
     footprint.is_known().then(|| format!("{time} of processor time, {memory} of memory"))
 }
 
+/// `12 tool calls (2 failed, 1 denied)`, and how often the model had to be asked again; none where the
+/// program told nothing.
+#[must_use]
+pub fn called(tally: Tally) -> Option<String> {
+    let Tally { calls, failed, denied, retries, tokens: _, cost: _ } = tally;
+    let counted = |number: u32, what: &str| (number > 0).then(|| format!("{number} {what}"));
+    let amiss = [counted(failed, "failed"), counted(denied, "denied")];
+    let amiss = amiss.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let amiss = if amiss.is_empty() { amiss } else { format!(" ({amiss})") };
+    let calls = (calls + failed + denied > 0)
+        .then(|| format!("{}{amiss}", count(calls as usize, "tool call")));
+    let again = counted(retries, "times asked the model again");
+    let said: Vec<String> = [calls, again].into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+/// What all agents of a task told of their work.
+#[must_use]
+pub fn called_in_all(situation: &Situation) -> Option<String> {
+    let all = situation.agents.iter().map(|agent| agent.tally);
+    called(all.fold(Tally::default(), Tally::and))
+}
+
 /// What all agents of a task took: their time in all, and the most that one of them held.
 #[must_use]
 pub fn taken_in_all(situation: &Situation) -> Option<String> {
@@ -82,6 +105,16 @@ mod tests {
     fn durations_say_no_more_than_one_wants_to_know() {
         let said: Vec<String> = [0, 59, 60, 3599, 3600, 7500].map(duration).into();
         assert_eq!(said, ["0 s", "59 s", "1 min", "59 min", "1 h", "2 h 5 min"]);
+    }
+
+    #[test]
+    fn what_a_program_told_is_said_where_it_told_something() {
+        assert_eq!(called(Tally::default()), None);
+        let some = Tally { calls: 1, ..Tally::default() };
+        assert_eq!(called(some).as_deref(), Some("1 tool call"));
+        let worse = Tally { calls: 12, failed: 2, denied: 1, retries: 3, ..some };
+        let said = "12 tool calls (2 failed, 1 denied), 3 times asked the model again";
+        assert_eq!(called(worse).as_deref(), Some(said));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Money, quota and requests: which limit stopped the work, and what lifts it.
 
 use crate::model::{
-    AfterQuota, Agent, AgentState, BudgetScope, End, Limited, Micros, Shortage, Situation,
+    AfterQuota, Agent, AgentState, BudgetScope, End, Limited, Micros, Role, Shortage, Situation,
     Timestamp,
 };
 
@@ -214,6 +214,17 @@ fn whose(scope: BudgetScope) -> &'static str {
     }
 }
 
+/// Who can let a role's agents make more requests.
+fn raise_requests(situation: &Situation, role: Role, most: u32) -> String {
+    let policy = situation.policy.roles.get(&role);
+    match policy.and_then(|policy| policy.requests) {
+        Some(named) if named == most && most < situation.server.limits.requests => {
+            format!("`roles.{}.requests` in `.github/baton.yml` allows so many", role.name())
+        }
+        Some(_) | None => "whoever runs this server can raise `requests_per_agent`".to_owned(),
+    }
+}
+
 /// Title, what happened and what continues, where it was a limit of requests or models that ended
 /// the newest agent of a stage.
 pub(super) fn refused_at(
@@ -230,7 +241,8 @@ pub(super) fn refused_at(
                 "The {stage} agent made all {most} requests to the model that one agent may make here."
             ),
             format!(
-                "{retry} starts another agent; whoever runs this server can raise `requests_per_agent`."
+                "{retry} starts another agent; {}.",
+                raise_requests(situation, agent.role, *most)
             ),
         )),
         Limited::Model { model } => Some((

@@ -8,7 +8,7 @@ use crate::model::{
 use super::asking_push;
 use super::commands::{in_a_line, typed};
 use super::evidence::folded;
-use super::figures::{count, spent, split, taken_in_all};
+use super::figures::{called_in_all, count, spent, split, taken_in_all};
 use super::fit::{COMMENT, fit};
 use super::follow_ups::noticed;
 use super::kept::kept;
@@ -327,8 +327,9 @@ fn footer(situation: &Situation, task: &Task) -> String {
         TaskState::Parked(_) | TaskState::Done | TaskState::Cancelled { .. } => {
             let split = split(situation);
             let split = if split.is_empty() { split } else { format!(" ({split})") };
-            let taken = taken_in_all(situation).map(|taken| format!(" · {taken}"));
-            format!("{money}{split}{}{commands}", taken.unwrap_or_default())
+            let work = [taken_in_all(situation), called_in_all(situation)];
+            let work: String = work.into_iter().flatten().map(|it| format!(" · {it}")).collect();
+            format!("{money}{split}{work}{commands}")
         }
         TaskState::Waiting(WaitFor::PushApproval(_)) => money,
         TaskState::Open | TaskState::Waiting(WaitFor::Answer(_) | WaitFor::Merge(_)) => {

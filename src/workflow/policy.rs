@@ -5,6 +5,7 @@
 
 mod keys;
 mod mistake;
+mod roles;
 
 pub use mistake::PolicyMistake;
 
@@ -44,6 +45,9 @@ pub fn parse(text: &str) -> Result<Policy, PolicyMistake> {
         let message = "`other_provider: true` needs `roles.coding.provider` and \
                        `roles.reviewer.provider`, and not the same";
         return Err(PolicyMistake::at_key(text, "review", message));
+    }
+    if let Some(message) = roles::mistake(&policy.roles) {
+        return Err(PolicyMistake::at_key(text, "roles", &message));
     }
     Ok(policy)
 }

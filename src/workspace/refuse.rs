@@ -4,7 +4,6 @@
 //! next takes away is pushed all the same.
 
 use git2::{Delta, FileMode, Patch};
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use secrecy::SecretString;
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
     read::{diff_options, lossy},
     secrets::Finder,
 };
-use crate::model::{Refusal, Sha};
+use crate::model::{Protected, Refusal, Sha};
 
 /// The most commits that one change may have.
 const MAX_COMMITS: usize = 500;
@@ -20,8 +19,7 @@ const MAX_COMMITS: usize = 500;
 /// What a change is judged by.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// Globs of paths that may not be touched. As in `.gitignore`, one without a slash means the name
-    /// in any folder, and one that ends in a slash all that is in that folder. Case does not matter.
+    /// Globs of paths that may not be touched, as [`Protected`] reads them.
     pub protected: Vec<String>,
     /// The most files that may differ between base and head.
     pub max_files: usize,
@@ -76,7 +74,7 @@ impl Mirror {
 /// Judges commit after commit.
 struct Judge<'a> {
     mirror: &'a Mirror,
-    protected: GlobSet,
+    protected: Protected,
     finder: Finder,
     max_bytes: u64,
     bytes: u64,
@@ -183,21 +181,8 @@ fn added_lines(patch: &Patch<'_>) -> Result<Vec<u8>, WorkspaceError> {
     Ok(added)
 }
 
-fn globs(patterns: &[String]) -> Result<GlobSet, WorkspaceError> {
-    let bad = |error: globset::Error| WorkspaceError::Rules(error.to_string());
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let rooted = pattern.trim_start_matches('/');
-        let mut glob = rooted.to_owned();
-        if rooted.ends_with('/') {
-            glob.push_str("**");
-        } else if !pattern.contains('/') {
-            glob.insert_str(0, "**/");
-        }
-        let glob = GlobBuilder::new(&glob).literal_separator(true).case_insensitive(true).build();
-        set.add(glob.map_err(bad)?);
-    }
-    set.build().map_err(bad)
+fn globs(patterns: &[String]) -> Result<Protected, WorkspaceError> {
+    Protected::new(patterns).map_err(WorkspaceError::Rules)
 }
 
 #[cfg(test)]

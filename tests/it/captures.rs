@@ -24,10 +24,12 @@ fn launch(schema: Option<Value>) -> Launch {
     Launch {
         role: Role::Coding,
         model: "claude-opus-5-5".to_owned(),
+        effort: None,
         system: String::new(),
         prompt: "go".to_owned(),
         schema,
         tools: vec!["Bash".to_owned()],
+        protected: baton::model::Protected::default(),
         tool_server: None,
         session: SessionId(Uuid::from_u128(1)),
         resume: false,
@@ -180,19 +182,25 @@ fn the_cost_of_a_resumed_session_is_what_it_has_cost_so_far() {
 }
 
 #[test]
-fn a_question_of_the_program_is_answered_with_no() {
+fn what_the_program_asks_leave_for_is_decided_by_the_roles_tools() {
     let output = fs::read(folder().join("bi_can_use_tool.jsonl")).unwrap();
+    // A coder that has a shell and no other tool.
     let mut provider = claude(None);
-    let mut answers = Vec::new();
+    let (mut answers, mut denied) = (Vec::new(), Vec::new());
     for line in output.split(|byte| *byte == b'\n') {
         for step in provider.line(line) {
-            if let Step::Send(answer) = step {
-                let answer: Value = serde_json::from_str(&answer).unwrap();
-                answers.push(answer["response"]["response"]["behavior"].clone());
+            match step {
+                Step::Send(answer) => {
+                    let answer: Value = serde_json::from_str(&answer).unwrap();
+                    answers.push(answer["response"]["response"]["behavior"].clone());
+                }
+                Step::Event(AgentEvent::Denied { name, .. }) => denied.push(name),
+                Step::Event(_) => {}
             }
         }
     }
-    assert_eq!(answers, [json!("deny"), json!("deny")]);
+    assert_eq!(answers, [json!("deny"), json!("allow")]);
+    assert_eq!(denied, ["Write"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! - `steering` – commands, labels, closing, deleting
 //! - `asking`   – agents that ask people
 //! - `noticing` – what agents notice outside of their task
+//! - `permitting` – what a program asks leave for
 //! - `audits`   – `/baton audit`
 //! - `capacity` – what agents take, and agents for which the machine has no room
 //! - `watching` – agents at work, seen from the command line
@@ -14,6 +15,7 @@
 //! - `hanging`  – agents that do not end
 //! - `money`    – budgets and quota
 //! - `restarts` – Baton or its database goes away in the midst
+//! - `roles`    – what policy says of a role, seen in what its program asks
 //! - `talking`  – agents that write to each other
 //! - `toolless` – agents whose tools go while they work
 //! - `replicas` – two of them on one database
@@ -25,10 +27,12 @@ mod codex;
 mod hanging;
 mod money;
 mod noticing;
+mod permitting;
 mod pushes;
 mod quiet;
 mod replicas;
 mod restarts;
+mod roles;
 mod steering;
 mod talking;
 mod toolless;

@@ -108,6 +108,7 @@ impl Local {
             patience,
             identity: Identity { name: "Baton".to_owned(), email: "baton@localhost".to_owned() },
             trailers: Vec::new(),
+            protected: Vec::new(),
             supplies: None,
         })
     }

@@ -94,6 +94,9 @@ impl Screen {
             | Note::Usage(_)
             | Note::Footprint(_)
             | Note::Called
+            | Note::CallFailed
+            | Note::Denied
+            | Note::Cost(_)
             | Note::Retried => {}
         }
     }
@@ -119,7 +122,10 @@ impl Screen {
             | Note::Started { .. }
             | Note::Usage(_)
             | Note::Footprint(_)
-            | Note::Called => {}
+            | Note::Cost(_)
+            | Note::Called
+            | Note::CallFailed
+            | Note::Denied => {}
         }
     }
 

@@ -3,10 +3,9 @@
 use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, error::one_row};
-use crate::model::{AgentId, Footprint, Lack};
+use crate::model::{AgentId, Footprint, Lack, Tally};
 
-/// Keeps what an agent has used so far, and adds to how often its program called a tool and asked the model
-/// API again.
+/// Keeps what an agent has used so far, and adds to what its program told of its own work.
 ///
 /// # Errors
 /// [`DbError::Stale`] when the agent has ended.
@@ -14,13 +13,15 @@ pub async fn set_footprint(
     executor: impl PgExecutor<'_>,
     id: AgentId,
     footprint: Footprint,
-    calls: u32,
-    retries: u32,
+    told: Tally,
 ) -> Result<(), DbError> {
     let Footprint { cpu_ms, memory, memory_peak, written } = footprint;
+    let Tally { calls, failed, denied, retries, tokens, cost } = told;
     let result = sqlx::query!(
         "UPDATE agents SET cpu_ms = $2, memory_bytes = $3, memory_peak_bytes = $4, written_bytes = $5,
-             program_calls = program_calls + $6, model_retries = model_retries + $7
+             program_calls = program_calls + $6, model_retries = model_retries + $7,
+             failed_calls = failed_calls + $8, denied_calls = denied_calls + $9,
+             told_tokens = told_tokens + $10, told_micros = greatest(told_micros, $11)
          WHERE id = $1 AND ended_at IS NULL",
         id.0,
         decode::big(cpu_ms),
@@ -29,6 +30,10 @@ pub async fn set_footprint(
         decode::big(written),
         decode::small(calls),
         decode::small(retries),
+        decode::small(failed),
+        decode::small(denied),
+        decode::big(tokens),
+        cost.0,
     )
     .execute(executor)
     .await?;

@@ -4,8 +4,8 @@ use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, nodes::NodeId};
 use crate::model::{
-    Agent, AgentId, Footprint, Micros, RepositoryId, SessionId, Sha, StageId, StageKey, TaskId,
-    Timestamp, Untrusted,
+    Agent, AgentId, Footprint, Micros, RepositoryId, SessionId, Sha, StageId, StageKey, Tally,
+    TaskId, Timestamp, Untrusted,
 };
 
 /// An agent with its place.
@@ -50,6 +50,12 @@ struct Row {
     memory_bytes: i64,
     memory_peak_bytes: i64,
     written_bytes: i64,
+    program_calls: i32,
+    failed_calls: i32,
+    denied_calls: i32,
+    model_retries: i32,
+    told_tokens: i64,
+    told_micros: i64,
     waits_for: Option<String>,
     todo: serde_json::Value,
     last_line: Option<String>,
@@ -86,6 +92,14 @@ impl Row {
                 memory: self.memory_bytes.unsigned_abs(),
                 memory_peak: self.memory_peak_bytes.unsigned_abs(),
                 written: self.written_bytes.unsigned_abs(),
+            },
+            tally: Tally {
+                calls: decode::number("calls", self.program_calls)?,
+                failed: decode::number("failed calls", self.failed_calls)?,
+                denied: decode::number("denied calls", self.denied_calls)?,
+                retries: decode::number("retries", self.model_retries)?,
+                tokens: self.told_tokens.unsigned_abs(),
+                cost: Micros(self.told_micros),
             },
             waits_for: self
                 .waits_for
@@ -125,8 +139,9 @@ async fn select(executor: impl PgExecutor<'_>, which: Which) -> Result<Vec<Agent
         Row,
         "SELECT a.id, a.task_id, a.stage_id, t.repository_id, s.key, a.attempt, a.provider, a.model,
              a.session_id, a.resumes_id, a.inputs, a.base, a.head, a.state_data, a.outcome,
-             a.cost_micros, a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes, a.waits_for,
-             a.todo, a.last_line, a.wanted, a.limited, a.node_id, a.created_at, a.started_at,
+             a.cost_micros, a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes,
+             a.program_calls, a.failed_calls, a.denied_calls, a.model_retries, a.told_tokens,
+             a.told_micros, a.waits_for, a.todo, a.last_line, a.wanted, a.limited, a.node_id, a.created_at, a.started_at,
              a.heartbeat_at, a.last_output_at, a.ended_at
          FROM agents a JOIN stages s ON s.id = a.stage_id JOIN tasks t ON t.id = a.task_id
          WHERE ($1::bigint IS NULL OR a.id = $1) AND ($2::bigint IS NULL OR a.task_id = $2)

@@ -7,7 +7,7 @@ use crate::provider::contract::{Exit, ModelRefusal, Provider, Step, Talk};
 use crate::provider::json::{add, count, is_true, items, status, text, todo_items, tool_summary};
 use crate::provider::launch::{Command, Launch};
 
-use super::{ending, own_tools::OwnCalls, start};
+use super::{ending, own_tools::OwnCalls, permit, start};
 
 /// One Claude Code process.
 pub(in crate::provider) struct Claude {
@@ -51,7 +51,7 @@ impl Claude {
             "assistant" => events(self.assistant(line)),
             "user" => events(self.tool_results(line)),
             "result" => events(self.result(line)),
-            "control_request" => vec![Step::Send(control_answer(line))],
+            "control_request" => permit::answer(&self.task, line),
             _ => Vec::new(),
         }
     }
@@ -70,7 +70,10 @@ impl Claude {
                 status: status(line, "error_status"),
             }],
             "permission_denied" => {
-                vec![AgentEvent::Denied { name: text(line, "tool_name").to_owned() }]
+                vec![AgentEvent::Denied {
+                    name: text(line, "tool_name").to_owned(),
+                    why: text(line, "message").into(),
+                }]
             }
             _ => Vec::new(),
         }
@@ -176,21 +179,6 @@ fn user_message(prompt: &str) -> String {
         None => prompt.to_owned(),
     };
     json!({"type": "user", "message": {"role": "user", "content": content}}).to_string()
-}
-
-/// Answers a question of the program: nobody is there to be asked, so it is denied.
-fn control_answer(line: &Value) -> String {
-    let id = &line["request_id"];
-    let answer = if text(&line["request"], "subtype") == "can_use_tool" {
-        let message = "Not allowed for this role.";
-        json!({
-            "subtype": "success", "request_id": id,
-            "response": {"behavior": "deny", "message": message},
-        })
-    } else {
-        json!({"subtype": "error", "request_id": id, "error": "not supported"})
-    };
-    json!({"type": "control_response", "response": answer}).to_string()
 }
 
 /// A broken tool server does not fail the run: its state in `init` is all that tells.

@@ -6,11 +6,13 @@
 //! - `start` – the command line and the environment
 //! - `lines` – what a line of standard output means
 //! - `own_tools` – whether a call of Baton's tools got there
+//! - `permit` – what it asks leave for
 //! - `ending` – what a `result` line, or the lack of one, means
 
 mod ending;
 mod lines;
 mod own_tools;
+mod permit;
 mod start;
 
 pub(super) use lines::Claude;

@@ -23,6 +23,10 @@ const API_RETRIES: &str = "4";
 /// Shows its list of what is done and left; harmless, so every role gets it.
 const TODO_TOOL: &str = "TodoWrite";
 
+/// Tools that change files. They are not allowed beforehand: the program asks before each call, and policy
+/// decides.
+const ASKED: [&str; 3] = ["Edit", "Write", "NotebookEdit"];
+
 /// Tools that change nothing. A role with only these is started with `--restricted` as well, which
 /// confines them to the worktree.
 const READING: [&str; 4] = ["Read", "Grep", "Glob", TODO_TOOL];
@@ -58,13 +62,16 @@ fn arguments(task: &Launch) -> Vec<String> {
     let server = task.tool_server.as_ref();
     let called = server.map_or(&[][..], |server| server.tools.as_slice());
     let called = called.iter().map(|tool| format!(",mcp__{SERVER}__{}", tool.name()));
-    let allowed = called.fold(tool_list.clone(), |list, name| list + &name);
+    let unasked: Vec<&str> = tools.iter().copied().filter(|tool| !ASKED.contains(tool)).collect();
+    let allowed = called.fold(unasked.join(","), |list, name| list + &name);
     // The repository's own settings, hooks and tool servers run code before the first model call
     // and can send the key elsewhere: only the rebuilt config folder counts.
     let mut arguments = words("-p --input-format stream-json --output-format stream-json");
     arguments.extend(words("--verbose --setting-sources user --strict-mcp-config"));
     // A prompt that begins with "/" would otherwise be taken for a command of the program.
-    arguments.extend(words("--disable-slash-commands --permission-mode acceptEdits"));
+    arguments.extend(words("--disable-slash-commands --permission-mode manual"));
+    // What nothing above allows is asked for by a line, and decided by policy.
+    arguments.extend(words("--permission-prompt-tool stdio"));
     let session_flag = if task.resume { "--resume" } else { "--session-id" };
     let pairs = [
         ("--model", task.model.as_str()),
@@ -82,6 +89,9 @@ fn arguments(task: &Launch) -> Vec<String> {
     }
     if tools.iter().all(|tool| READING.contains(tool)) {
         arguments.push("--restricted".to_owned());
+    }
+    if let Some(effort) = task.effort {
+        arguments.extend(["--effort".to_owned(), effort.name().to_owned()]);
     }
     if let Some(turns) = task.max_turns {
         arguments.extend(["--max-turns".to_owned(), turns.to_string()]);
@@ -133,7 +143,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::Tool;
+    use crate::model::{Effort, Tool};
     use crate::provider::launch::tests::task;
 
     fn value_of<'a>(command: &'a Command, flag: &str) -> Option<&'a str> {
@@ -156,10 +166,15 @@ mod tests {
         let reading = command(&task);
         assert_eq!(value_of(&reading, "--tools"), Some("Read,Grep,Glob,TodoWrite"));
         assert!(reading.arguments.contains(&"--restricted".to_owned()));
-        task.tools.push("Bash".to_owned());
+        task.tools.extend(["Edit", "Bash"].map(str::to_owned));
         let writing = command(&task);
         assert_eq!(value_of(&writing, "--allowedTools"), Some("Read,Grep,Glob,Bash,TodoWrite"));
+        assert_eq!(value_of(&writing, "--tools"), Some("Read,Grep,Glob,Edit,Bash,TodoWrite"));
         assert!(!writing.arguments.contains(&"--restricted".to_owned()));
+        for command in [reading, writing] {
+            assert_eq!(value_of(&command, "--permission-mode"), Some("manual"));
+            assert_eq!(value_of(&command, "--permission-prompt-tool"), Some("stdio"));
+        }
     }
 
     #[test]
@@ -207,6 +222,17 @@ mod tests {
         assert!(!command.arguments.contains(&task.prompt));
         assert_eq!(command.files[0].content, b"You review.");
         assert_eq!(value_of(&command, "--json-schema"), Some(r#"{"type":"object"}"#));
+    }
+
+    #[test]
+    fn effort_and_turns_are_told_where_they_are_known() {
+        let mut task = task();
+        for flag in ["--effort", "--max-turns"] {
+            assert_eq!(value_of(&command(&task), flag), None);
+        }
+        (task.effort, task.max_turns) = (Some(Effort::Low), Some(40));
+        assert_eq!(value_of(&command(&task), "--effort"), Some("low"));
+        assert_eq!(value_of(&command(&task), "--max-turns"), Some("40"));
     }
 
     #[test]

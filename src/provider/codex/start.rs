@@ -107,6 +107,9 @@ fn arguments(task: &Launch) -> Vec<String> {
     pair("-c", &provider);
     pair("-c", &gateway);
     SETTINGS.iter().for_each(|setting| pair("-c", setting));
+    if let Some(effort) = task.effort {
+        pair("-c", &format!("model_reasoning_effort={:?}", effort.name()));
+    }
     task.tool_server.iter().for_each(|server| pair("-c", &tool_server(server)));
     OFF.iter().for_each(|feature| pair("--disable", feature));
     if task.schema.is_some() {
@@ -147,6 +150,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::model::Effort;
     use crate::provider::launch::tests::task;
 
     fn value_of<'a>(command: &'a Command, flag: &str) -> Option<&'a str> {
@@ -172,6 +176,18 @@ mod tests {
         let gateway = command.arguments.iter().find(|argument| argument.contains("base_url"));
         assert!(gateway.unwrap().contains("http://127.0.0.1:4000/v1"));
         assert!(gateway.unwrap().contains("stream_max_retries=3"));
+    }
+
+    #[test]
+    fn effort_is_told_where_it_is_known() {
+        let known = |command: &Command| {
+            let mut settings = command.arguments.iter();
+            settings.find(|setting| setting.starts_with("model_reasoning_effort")).cloned()
+        };
+        assert_eq!(known(&command(&task(), false)), None);
+        let task = Launch { effort: Some(Effort::Medium), ..task() };
+        let told = known(&command(&task, true));
+        assert_eq!(told.as_deref(), Some("model_reasoning_effort=\"medium\""));
     }
 
     #[test]

@@ -5,9 +5,9 @@ use insta::assert_snapshot;
 use super::*;
 use crate::model::{
     AfterQuota, Agent, BudgetScope, CancelledBy, FailKind, Limited, Micros, ParkReason, Refusal,
-    ReportKind, Shortage, Watchdog,
+    ReportKind, Role, RolePolicy, Shortage, Watchdog,
 };
-use crate::report::{ended::ending, refused::refused, render};
+use crate::report::{ended::ending, limits::refused_at, refused::refused, render};
 
 /// How many characters of a reason stand in a table.
 fn refusals() -> Vec<Refusal> {
@@ -163,6 +163,23 @@ fn limited(limited: Limited, end: End, reason: ParkReason) -> Situation {
     situation.agents.push(agent);
     be(&mut situation, TaskState::Parked(reason));
     situation
+}
+
+#[test]
+fn a_limit_of_requests_is_lifted_where_it_was_set() {
+    let failed = End::Failed(FailKind::Model("403".to_owned()));
+    let mut situation =
+        limited(Limited::Requests { most: 5 }, failed, ParkReason::Failed(StageKey::Code));
+    let next = |situation: &Situation| {
+        let agent = situation.agents.last().expect("it was added");
+        refused_at(situation, agent).expect("it was refused").2
+    };
+    assert!(next(&situation).contains("whoever runs this server can raise `requests_per_agent`"));
+    let role = RolePolicy { requests: Some(5), ..RolePolicy::default() };
+    situation.policy.roles.insert(Role::Coding, role);
+    assert!(
+        next(&situation).contains("`roles.coding.requests` in `.github/baton.yml` allows so many")
+    );
 }
 
 #[test]

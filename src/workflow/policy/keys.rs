@@ -11,7 +11,8 @@ use serde::{
 };
 
 use crate::model::{
-    AfterQuota, Environment, HostRule, Micros, Preset, PushPolicy, Role, RolePolicy, Until,
+    AfterQuota, Effort, Environment, HostRule, Micros, Preset, ProgramTool, PushPolicy, Role,
+    RolePolicy, Until,
 };
 
 /// The most entries of one list.
@@ -109,17 +110,35 @@ pub(super) struct RoleKeys {
     minutes: Option<Minutes>,
     models: Option<List<Model>>,
     budget: Option<Budget>,
+    effort: Option<Thinking>,
+    tools: Option<List<ToolName>>,
+    max_turns: Option<Turns>,
+    requests: Option<Requests>,
 }
 
 impl From<RoleKeys> for RolePolicy {
     fn from(keys: RoleKeys) -> Self {
-        let RoleKeys { provider, model, minutes, models, budget } = keys;
+        let RoleKeys {
+            provider,
+            model,
+            minutes,
+            models,
+            budget,
+            effort,
+            tools,
+            max_turns,
+            requests,
+        } = keys;
         Self {
             provider: provider.map(|provider| provider.0),
             model: model.map(|model| model.0),
             minutes: minutes.map(|minutes| minutes.0),
             models: models.unwrap_or_default().0.into_iter().map(|model| model.0).collect(),
             budget: budget.map(|budget| budget.0),
+            effort: effort.map(|effort| effort.0),
+            tools: tools.map(|tools| tools.0.into_iter().map(|tool| tool.0).collect()),
+            max_turns: max_turns.map(|turns| turns.0),
+            requests: requests.map(|requests| requests.0),
         }
     }
 }
@@ -251,6 +270,23 @@ judged! {
     Model(String), "a model's name", model;
     /// Minutes that an agent may take.
     Minutes(u32), "minutes from 1 to 240", |text| between(text, "minutes", 1, 240);
+    /// How hard the model thinks.
+    Thinking(Effort), "`low`, `medium` or `high`", |text| {
+        let found = Effort::ALL.into_iter().find(|effort| effort.name() == text);
+        found.ok_or_else(|| format!("`effort` is `low`, `medium` or `high`, not {text:?}"))
+    };
+    /// A tool that is left to a role.
+    ToolName(ProgramTool), "a tool's name", |text| {
+        let found = ProgramTool::ALL.into_iter().find(|tool| tool.name() == text);
+        found.ok_or_else(|| {
+            let known = ProgramTool::ALL.map(ProgramTool::name).join("`, `");
+            format!("`tools` holds names of `{known}`, not {text:?}")
+        })
+    };
+    /// Turns of the model that an agent may take.
+    Turns(u32), "turns from 1 to 1000", |text| between(text, "max_turns", 1, 1000);
+    /// Requests to a model that an agent may make.
+    Requests(u32), "requests from 1 to 10000", |text| between(text, "requests", 1, 10_000);
     /// How often a change may go back to the coder.
     Rounds(u32), "rounds from 1 to 10", |text| between(text, "max_rounds", 1, 10);
     /// Agents that may run at once.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::model::{HostRule, Micros, Preset, Role};
+use crate::model::{Effort, HostRule, Micros, Preset, ProgramTool, Role};
 
 const FULL: &str = "\
 version: 1
@@ -35,6 +35,10 @@ roles:
     minutes: 30
     models: [some-model-1, small-model]
     budget: 1.25
+    effort: low
+    tools: [Read, Edit, Bash]
+    max_turns: 40
+    requests: 90
   reviewer: {model: other}
 budget: 2.5
 max_rounds: 2
@@ -81,6 +85,10 @@ fn every_key_is_read() {
         minutes: Some(30),
         models: vec!["some-model-1".to_owned(), "small-model".to_owned()],
         budget: Some(Micros(1_250_000)),
+        effort: Some(Effort::Low),
+        tools: Some(vec![ProgramTool::Read, ProgramTool::Edit, ProgramTool::Bash]),
+        max_turns: Some(40),
+        requests: Some(90),
         ..role("some-model-1")
     };
     assert_eq!(
@@ -206,6 +214,39 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
             2,
             1,
             "`until: deploy` needs `deploy:` with an environment and commands",
+        ),
+        (
+            "version: 1\nroles:\n  coding: {effort: extreme}",
+            3,
+            20,
+            "roles.coding.effort: `effort` is `low`, `medium` or `high`, not \"extreme\"",
+        ),
+        (
+            "version: 1\nroles:\n  coding: {tools: [bash]}",
+            3,
+            20,
+            "roles.coding.tools[0]: `tools` holds names of `Read`, `Grep`, `Glob`, `Edit`, `Write`, \
+             `Bash`, not \"bash\"",
+        ),
+        (
+            "version: 1\nroles:\n  reviewer: {tools: [Read, Bash]}",
+            2,
+            1,
+            "`roles.reviewer.tools`: Bash changes things and reviewer only reads; `tools` can take \
+             away and never give",
+        ),
+        (
+            "version: 1\nroles:\n  coding: {provider: codex, tools: [Read, Edit]}",
+            2,
+            1,
+            "`roles.coding.tools`: codex does all it does in one shell, so no tool can be taken from \
+             it; leave `tools` out, or let claude play the role",
+        ),
+        (
+            "version: 1\nroles:\n  coding: {provider: codex, max_turns: 9}",
+            2,
+            1,
+            "`roles.coding.max_turns`: codex counts no turns; `requests` limits it as well",
         ),
         ("version: 1\ntest: a\ntest: b", 3, 1, "`test` stands here twice"),
     ];
@@ -342,6 +383,11 @@ fn the_published_schema_and_the_parser_agree() {
         ("version: 1\nenvironment: {keep: .git}", false),
         ("version: 1\nprotected: [/x]", false),
         ("version: 1\nroles: {coding: {minutes: 241}}", false),
+        ("version: 1\nroles: {coding: {effort: max}}", false),
+        ("version: 1\nroles: {coding: {tools: Read}}", true),
+        ("version: 1\nroles: {coding: {tools: [Read, WebFetch]}}", false),
+        ("version: 1\nroles: {coding: {max_turns: 0}}", false),
+        ("version: 1\nroles: {coding: {requests: 10001}}", false),
         ("version: 1\ndeploy: {environment: '..', commands: a}", false),
         ("version: 1\nextra: 1", false),
     ] {

@@ -320,6 +320,7 @@ async fn an_agents_models_and_money_are_what_its_role_may_have_within_the_server
     let role = RolePolicy {
         models: vec!["small-model".to_owned(), "dear-model".to_owned()],
         budget: Some(Micros(1_000_000)),
+        requests: Some(120),
         ..RolePolicy::default()
     };
     let policy = Policy { roles: [(Role::Coding, role)].into(), ..Policy::default() };
@@ -335,7 +336,7 @@ async fn an_agents_models_and_money_are_what_its_role_may_have_within_the_server
     let open = grant(&Limits::default()).await;
     assert_eq!(open.models, ["small-model", "dear-model", MODEL]);
     assert_eq!(open.budgets, [1_000_000, 5_000_000, 25_000_000, 100_000_000].map(Micros));
-    assert_eq!(open.most_requests, 500);
+    assert_eq!(open.most_requests, 120);
     let allowed = vec![MODEL.to_owned(), "small-model".to_owned()];
     let strict = Limits {
         models: [(Role::Coding, allowed)].into(),
@@ -347,7 +348,9 @@ async fn an_agents_models_and_money_are_what_its_role_may_have_within_the_server
     let within = grant(&strict).await;
     assert_eq!(within.models, ["small-model", MODEL]);
     assert_eq!(within.budgets[..2], [Micros(200_000), Micros(700_000)]);
-    assert_eq!(within.most_requests, 9);
+    assert_eq!(within.most_requests, 9, "policy lowers and never raises");
+    let few = Limits { requests: 700, ..Limits::default() };
+    assert_eq!(grant(&few).await.most_requests, 120);
     let books = DatabaseAgents::new(pool.clone(), strict);
     assert_eq!(books.of_token(token_hash("nobody's")).await.unwrap(), None);
 }

@@ -112,10 +112,12 @@ fn launch(house: &House, model: &str, tools: &[&str], port: u16) -> Launch {
     Launch {
         role: Role::Reviewer,
         model: model.to_owned(),
+        effort: None,
         system: "WORDS-FOR-THE-SYSTEM".to_owned(),
         prompt: "/not-a-command go".to_owned(),
         schema: Some(json!({"type": "object", "properties": {"ok": {"type": "boolean"}}})),
         tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
+        protected: baton::model::Protected::default(),
         tool_server: None,
         session: SessionId(uuid::Uuid::new_v4()),
         resume: false,

@@ -34,7 +34,7 @@ fn baton(story: &Story, arguments: &[&str]) -> Command {
     command
 }
 
-async fn rows(story: &Story, arguments: &[&str]) -> Vec<Value> {
+pub async fn rows(story: &Story, arguments: &[&str]) -> Vec<Value> {
     let output = baton(story, arguments).output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();

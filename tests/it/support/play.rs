@@ -441,6 +441,7 @@ impl Play {
             head: None,
             cost: Micros(140_000),
             footprint: Footprint::default(),
+            tally: Tally::default(),
             waits_for: None,
             todo: Vec::new(),
             last_line: None,
