@@ -53,6 +53,17 @@ impl GitHub {
         self.world.change(|state| state.add_filled(owner, name, options, copy))
     }
 
+    /// Makes a fork of a repository (`owner/name`), with all its branches.
+    ///
+    /// # Errors
+    /// When the owner or the repository is unknown, or the name taken.
+    pub fn add_fork(&self, owner: &str, name: &str, of: &str) -> Result<RepoHandle, Refusal> {
+        self.world.change(|state| {
+            let parent = find(state, of)?;
+            state.add_fork(owner, name, parent)
+        })
+    }
+
     /// Changes what the App is registered with: what later installations grant, and what it hears of.
     pub fn register(&self, permissions: &[(&str, &str)], events: &[&str]) {
         self.world.change(|state| {

@@ -100,6 +100,7 @@ impl State {
             id,
             owner: owner.id,
             name: name.to_owned(),
+            parent: None,
             private: options.private,
             drafts: options.drafts,
             archived: false,
