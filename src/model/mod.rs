@@ -68,8 +68,8 @@ pub use situation::{
     Repository, Situation, Stage, Task, TaskInput, TaskOrigin,
 };
 pub use state::{
-    AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,
-    StageState, Stop, TaskState, WaitFor, Watchdog,
+    AgentState, CancelledBy, End, FailKind, ForkProblem, InvalidTransition, ParkReason, Refusal,
+    StageKey, StageState, Stop, TaskState, WaitFor, Watchdog,
 };
 pub use text::{Untrusted, cut};
 pub use tool::{TOOLS_PATH, Tool};

@@ -1,5 +1,6 @@
 //! What Baton decides, as conversations and as a table of every state and event.
 
+mod forks;
 mod late;
 mod noticing;
 

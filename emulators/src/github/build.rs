@@ -64,6 +64,28 @@ impl GitHub {
         })
     }
 
+    /// Presses *Sync fork*: the fork's branches are as those of its parent, its own stay.
+    ///
+    /// # Errors
+    /// When it is unknown or no fork.
+    pub fn sync_fork(&self, fork: &str) -> Result<(), Refusal> {
+        self.world.change(|state| {
+            let id = find(state, fork)?;
+            state.sync_fork(id)
+        })
+    }
+
+    /// Deletes a repository with all that is in it.
+    ///
+    /// # Errors
+    /// When it is unknown or its folder cannot be deleted.
+    pub fn delete_repository(&self, repo: &str) -> Result<(), Refusal> {
+        self.world.change(|state| {
+            let id = find(state, repo)?;
+            state.delete_repository(id)
+        })
+    }
+
     /// Changes what the App is registered with: what later installations grant, and what it hears of.
     pub fn register(&self, permissions: &[(&str, &str)], events: &[&str]) {
         self.world.change(|state| {

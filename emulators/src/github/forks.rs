@@ -30,6 +30,16 @@ impl State {
         Ok(fork)
     }
 
+    /// Brings the parent's branches, as they are now; told as a push by the fork's owner.
+    pub(crate) fn sync_fork(&mut self, id: u64) -> Result<(), Refusal> {
+        let fork = self.repository(id)?;
+        let (path, owner) = (fork.path.clone(), fork.owner);
+        let parent = fork.parent.ok_or_else(Refusal::not_found)?;
+        git::copy_branches(&path, &self.repository(parent)?.path)?;
+        let changes = self.refresh_refs(id)?;
+        self.after_push(id, owner, &changes)
+    }
+
     /// The repository that all forks of forks began with.
     pub(crate) fn source(&self, mut id: u64) -> u64 {
         while let Some(parent) = self.repositories.get(&id).and_then(|known| known.parent) {

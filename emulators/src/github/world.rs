@@ -122,6 +122,19 @@ impl State {
         Ok(RepoHandle { id, owner: owner.login, name: name.to_owned(), first_commit })
     }
 
+    /// Deletes a repository; installations lose it.
+    pub(crate) fn delete_repository(&mut self, id: u64) -> Result<(), Refusal> {
+        let path = self.repository(id)?.path.clone();
+        let installed = self.installations.values();
+        let of: Vec<u64> =
+            installed.filter(|one| one.repositories.contains(&id)).map(|one| one.id).collect();
+        for installation in of {
+            self.uninstall_repositories(installation, &[id]);
+        }
+        self.repositories.remove(&id);
+        Ok(std::fs::remove_dir_all(path)?)
+    }
+
     /// Installs the App on repositories of an account, or on more of them; gives the installation.
     pub(crate) fn install(&mut self, account: u64, repositories: &[u64]) -> u64 {
         let known = self.installations.values_mut().find(|known| known.account == account);
