@@ -92,13 +92,13 @@ async fn out(
     }
     let known = repo.find_pull(&target, branch).await?.filter(|pull| pull.open);
     let pull = match known {
-        Some(pull) => pull.number,
-        None => match opened(situation, &repo, &target, branch).await? {
-            Ok(pull) => pull,
-            Err(refusal) => return Ok(What::PublishRefused { refusal }),
-        },
+        Some(pull) => Ok(pull.number),
+        None => opened(situation, &repo, &target, branch).await?,
     };
-    Ok(What::PublishDone { pull, head: head.clone() })
+    Ok(match pull {
+        Ok(pull) => What::PublishDone { pull, head: head.clone() },
+        Err(refusal) => What::PublishRefused { refusal },
+    })
 }
 
 /// Where the branch goes: to the repository itself, or to the fork that policy names, looked at anew.
