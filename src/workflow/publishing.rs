@@ -141,10 +141,9 @@ fn unpublished<'s>(s: &'s Situation, task: &Task) -> Option<(AgentId, &'s Sha)> 
     let head = agent.head.as_ref()?;
     let is_new = *head != agent.base && task.head.as_ref() != Some(head);
     // A person's push meanwhile is not below it.
-    let on_ours = |pushed: &Sha| s.agents.iter().any(|a| a.head.as_ref() == Some(pushed));
     let waited = agent.state == AgentState::Ended(End::Succeeded)
         && is_new
-        && task.head.as_ref().is_none_or(on_ours)
+        && task.head.as_ref().is_none_or(|pushed| s.is_made_here(pushed))
         && is_tested(s, head);
     waited.then_some((agent.id, head))
 }

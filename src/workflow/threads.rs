@@ -234,7 +234,7 @@ pub(super) fn reopened(draft: Draft<'_>) -> Decision {
 /// Somebody pushed to the task's pull request.
 pub(super) fn pull_updated(mut draft: Draft<'_>, head: &Sha) -> Decision {
     let Some(task) = &draft.s.task else { return draft.nothing("not_assigned") };
-    let ours = draft.s.agents.iter().any(|agent| agent.head.as_ref() == Some(head));
+    let ours = draft.s.is_made_here(head);
     let stale = draft.s.facts.pull.as_ref().is_some_and(|pull| &pull.head != head);
     if ours || stale || task.head.as_ref() == Some(head) {
         return draft.nothing("own_or_old_push");
