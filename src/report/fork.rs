@@ -59,8 +59,8 @@ pub(super) fn fork_refused(
                  from it."
             ),
             format!(
-                "name a fork in the account of `{upstream}` under `fork` in `.github/baton.yml`, and begin a new \
-                 task; or make {fork} public, {retry}."
+                "name a fork in the account of `{upstream}` under `fork` in `.github/baton.yml`, then take the label \
+                 off and put it on again."
             ),
         ),
         ForkProblem::Behind => (

@@ -63,7 +63,7 @@ fn remedy(problem: ForkProblem, of: &RepositoryName, install_url: &str) -> Strin
         ForkProblem::NoFork => format!("it is no fork of {of}: name one under fork in its policy"),
         ForkProblem::Archived => "unarchive it in its settings".to_owned(),
         ForkProblem::Hidden => {
-            format!("it is private: make it public, or use a fork in the account of {of}")
+            format!("it is private and in another account: use a fork in the account of {of}")
         }
         ForkProblem::Behind => "press Sync fork on its page".to_owned(),
     }
