@@ -199,7 +199,7 @@ pub(super) fn unpark(draft: &mut Draft<'_>, task: &Task, reason: &ParkReason) {
             threads::continue_code(draft, task);
         }
         ParkReason::Refused(_) => {
-            if !super::publishing::taken_up(draft, task) {
+            if !super::publishing::pushed_again(draft, task) {
                 threads::continue_code(draft, task);
             }
         }

@@ -122,11 +122,19 @@ fn ask(draft: &mut Draft<'_>, head: &Sha) {
 /// Takes up a commit that was good and did not go out before the task was stopped or parked: asks again
 /// whether it may, or pushes what a fork did not take. Whether there is one.
 pub(super) fn taken_up(draft: &mut Draft<'_>, task: &Task) -> bool {
-    let Some((agent, head)) = unpublished(draft.s, task) else { return false };
-    if is_held(draft.s, task, head) {
-        ask(draft, head);
-        return true;
+    let waits = unpublished(draft.s, task).filter(|(_, head)| is_held(draft.s, task, head));
+    match waits {
+        Some((_, head)) => {
+            ask(draft, head);
+            true
+        }
+        None => pushed_again(draft, task),
     }
+}
+
+/// Pushes what a fork did not take; whether there is such a commit.
+pub(super) fn pushed_again(draft: &mut Draft<'_>, task: &Task) -> bool {
+    let Some((agent, head)) = unpublished(draft.s, task) else { return false };
     let kept = StageState::Failed(FailKind::Unpushed(head.clone()));
     let is_kept = draft.s.stage(StageKey::Code).is_some_and(|stage| stage.state == kept);
     if is_kept {

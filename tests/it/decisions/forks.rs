@@ -84,6 +84,15 @@ fn another_refusal_still_goes_back_to_the_coder() {
 }
 
 #[test]
+fn what_was_refused_for_another_reason_is_not_asked_for_again() {
+    let mut play = publishing();
+    play.s.policy.push = Some(PushPolicy::AfterApproval);
+    play.happens(Actor::System, What::PublishRefused { refusal: Refusal::BranchMoved });
+    assert_eq!(starts(&play.command(Command::Retry)), [StageKey::Code]);
+    assert_eq!(play.s.task.as_ref().unwrap().state, TaskState::Open);
+}
+
+#[test]
 fn a_branch_of_that_name_in_the_repository_itself_is_another() {
     let mut play = to_fork(reviewing());
     play.s.facts =
