@@ -107,6 +107,7 @@ fn failure(kind: &FailKind) -> String {
         FailKind::Commands => ("the repository's commands", ""),
         FailKind::Verdict => ("the verdict", ""),
         FailKind::Crashed(why) => ("crashed", why.as_str()),
+        FailKind::Unpushed(commit) => ("not pushed", commit.short()),
     };
     let why: String = why.lines().next().unwrap_or_default().chars().take(100).collect();
     if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") }

@@ -41,7 +41,7 @@ pub struct SeenRepository {
 }
 
 #[derive(Deserialize)]
-struct InstallationAnswer {
+pub(super) struct InstallationAnswer {
     id: i64,
     account: Option<AccountAnswer>,
     suspended_at: Option<Timestamp>,
@@ -107,7 +107,7 @@ impl App {
     }
 }
 
-fn read_installation(answer: InstallationAnswer) -> Option<Installation> {
+pub(super) fn read_installation(answer: InstallationAnswer) -> Option<Installation> {
     let account = answer.account?;
     Some(Installation {
         id: InstallationId(answer.id),

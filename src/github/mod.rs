@@ -21,6 +21,7 @@ mod delivery;
 mod deployment;
 mod diff;
 mod error;
+mod fork;
 mod graphql;
 mod installation;
 mod issue;

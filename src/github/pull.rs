@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::client::Call;
 use super::issue::cut_title;
+use super::pages::{PAGE, Pages};
 use super::path::segment;
 use super::wire::{Account, Numbered, author};
 use super::{GitHubError, Repo};
@@ -66,22 +67,29 @@ impl Repo {
         self.read(&Call::get(self.path(&format!("/pulls/{number}")))).await
     }
 
-    /// The pull request from a branch of this repository: the open one, else the newest.
+    /// The pull request from a branch of this repository or of a fork: the open one, else the newest.
     ///
     /// # Errors
     /// None of its own.
-    pub async fn find_pull(&self, branch: &BranchName) -> Result<Option<PullFacts>, GitHubError> {
-        let head = segment(&format!("{}:{branch}", self.name.owner()));
-        let pages = self.pages(&format!("/pulls?head={head}&state=all"));
-        // GitHub leaves out a filter that it does not understand, so the answer is checked.
+    pub async fn find_pull(
+        &self,
+        from: &Repo,
+        branch: &BranchName,
+    ) -> Result<Option<PullFacts>, GitHubError> {
+        let head = segment(&format!("{}:{branch}", from.name.owner()));
+        let path = self.path(&format!("/pulls?head={head}&state=all&{PAGE}"));
+        let pages = Pages::new(self.client(), self.opener(from), path);
+        // GitHub leaves out a filter that it does not understand, and an account can have several
+        // repositories of one network, so the answer is checked.
         let own =
-            |pull: &PullAnswer| pull.head.is_of(self.id) && pull.head.branch == branch.as_str();
+            |pull: &PullAnswer| pull.head.is_of(from.id) && pull.head.branch == branch.as_str();
         let pulls = pages.all::<PullAnswer>().await?.into_iter().filter(own);
         let best = pulls.max_by_key(|pull| (pull.state == "open", pull.number));
         best.map(|pull| self.read_pull(pull)).transpose()
     }
 
-    /// Opens a pull request; where the repository has no drafts, one that is ready.
+    /// Opens a pull request from a branch of this repository or of a fork; where the repository has no
+    /// drafts, one that is ready.
     ///
     /// Title and text are cut to GitHub's limits. Not to be repeated without [`Repo::find_pull`].
     ///
@@ -91,20 +99,28 @@ impl Repo {
         &self,
         title: &str,
         body: &str,
-        head: &BranchName,
+        from: &Repo,
+        branch: &BranchName,
         base: &BranchName,
         draft: bool,
     ) -> Result<CreatedPull, GitHubError> {
         let create = async |draft: bool| {
-            let pull = json!({
+            let mut pull = json!({
                 "title": cut_title(title),
                 "body": cut(body, BODY_LIMIT),
-                "head": head,
+                "head": branch,
                 "base": base,
                 "draft": draft,
             });
-            let created: Numbered = self.read(&Call::post(self.path("/pulls"), pull)).await?;
-            Ok(CreatedPull { number: created.number, draft })
+            if from.id != self.id {
+                pull["head"] = json!(format!("{}:{branch}", from.name.owner()));
+                pull["head_repo"] = json!(from.name);
+                // Granted unless denied; and GitHub refuses a grant by whose token does not reach the fork.
+                pull["maintainer_can_modify"] = json!(false);
+            }
+            let call = Call::post(self.path("/pulls"), pull);
+            let created = self.client().read::<Numbered>(self.opener(from), &call).await?;
+            Ok(CreatedPull { number: created.value.number, draft })
         };
         match create(draft).await {
             Err(GitHubError::Refused { status: 422, message }) if draft && no_drafts(&message) => {

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
 use super::client::{Call, Caller, Client};
+use super::fork::Forked;
 use super::pages::{PAGE, Pages};
 use super::path::segment;
 use super::token::{Access, Grant, Key};
@@ -21,16 +22,20 @@ pub struct Repo {
     pub(super) id: RepositoryId,
     installation: InstallationId,
     pub(super) name: RepositoryName,
+    /// Whether outsiders cannot read it.
+    private: bool,
 }
 
 impl Repo {
     pub(super) fn new(app: App, repository: &Repository) -> Self {
-        Self {
-            app,
-            id: repository.id,
-            installation: repository.installation,
-            name: repository.name.clone(),
-        }
+        let Repository { id, installation, name, private, .. } = repository;
+        Self { app, id: *id, installation: *installation, name: name.clone(), private: *private }
+    }
+
+    /// A fork, reached by the installation that has it.
+    pub(super) fn fork(app: App, fork: Forked) -> Self {
+        let Forked { id, installation, name, private } = fork;
+        Self { app, id, installation, name, private }
     }
 
     /// The address that git clones from and pushes to, without a credential.
@@ -64,6 +69,14 @@ impl Repo {
 
     pub(super) fn caller(&self) -> Caller {
         Caller::Installation(self.key(Grant::Full))
+    }
+
+    /// By whom pull requests from that repository are opened and found: where it is private, with a token that
+    /// sees it.
+    pub(super) fn opener(&self, from: &Self) -> Caller {
+        let unseen = from.id != self.id && from.private && from.installation == self.installation;
+        let grant = if unseen { Grant::PullFrom(from.id) } else { Grant::Full };
+        Caller::Installation(self.key(grant))
     }
 
     pub(super) fn installation(&self) -> InstallationId {

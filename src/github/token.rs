@@ -33,6 +33,8 @@ pub(super) enum Grant {
     Metadata,
     /// Contents alone.
     Contents(Access),
+    /// Opening and finding pull requests from this repository of the same installation, which others cannot see.
+    PullFrom(RepositoryId),
 }
 
 /// Which token.
@@ -52,9 +54,17 @@ impl Key {
             Grant::Metadata => json!({ "permissions": { "metadata": "read" } }),
             Grant::Contents(Access::Read) => json!({ "permissions": { "contents": "read" } }),
             Grant::Contents(Access::Write) => json!({ "permissions": { "contents": "write" } }),
+            Grant::PullFrom(_) => {
+                json!({ "permissions": { "contents": "read", "pull_requests": "write" } })
+            }
+        };
+        let from = match self.grant {
+            Grant::PullFrom(from) => Some(from),
+            Grant::Full | Grant::Metadata | Grant::Contents(_) => None,
         };
         if let Some(repository) = self.repository {
-            body["repository_ids"] = json!([repository]);
+            let reached: Vec<_> = [repository].into_iter().chain(from).collect();
+            body["repository_ids"] = json!(reached);
         }
         body
     }
@@ -156,6 +166,8 @@ mod tests {
             read.request(),
             json!({ "permissions": { "contents": "read" }, "repository_ids": [7] })
         );
+        let opens = key(Some(RepositoryId(7)), Grant::PullFrom(RepositoryId(8)));
+        assert_eq!(opens.request()["repository_ids"], json!([7, 8]));
         let full = key(Some(RepositoryId(7)), Grant::Full);
         assert_eq!(full.request(), json!({ "repository_ids": [7] }));
     }

@@ -75,8 +75,8 @@ pub use situation::{
     Repository, Situation, Stage, Task, TaskInput, TaskOrigin,
 };
 pub use state::{
-    AgentState, CancelledBy, End, FailKind, InvalidTransition, ParkReason, Refusal, StageKey,
-    StageState, Stop, TaskState, WaitFor, Watchdog,
+    AgentState, CancelledBy, End, FailKind, ForkProblem, InvalidTransition, ParkReason, Refusal,
+    StageKey, StageState, Stop, TaskState, WaitFor, Watchdog,
 };
 pub use tally::Tally;
 pub use text::{Untrusted, cut};

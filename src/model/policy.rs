@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, EgressRule, Environment, HostRule, Micros, Preset, Role, RolePolicy};
+use super::{
+    ActorId, EgressRule, Environment, HostRule, Micros, Preset, RepositoryName, Role, RolePolicy,
+};
 
 /// How far Baton goes alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,14 +30,16 @@ pub enum MergePolicy {
     Person,
 }
 
-/// When an agent's commits go to GitHub. A pushed branch is code that CI runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// When an agent's commits go to GitHub, and where to. A pushed branch is code that CI runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PushPolicy {
     /// As soon as the repository's tests have passed.
     AtOnce,
     /// Once somebody with write access has approved that very commit.
     AfterApproval,
+    /// As soon as the tests have passed, to a fork of the repository: from there CI gets no secrets.
+    Fork(RepositoryName),
 }
 
 /// `.github/baton.yml`, with every default filled in.
@@ -129,6 +133,15 @@ pub struct DeployPolicy {
 }
 
 impl Policy {
+    /// The fork that branches go to; none where they go to the repository itself.
+    #[must_use]
+    pub fn fork(&self) -> Option<&RepositoryName> {
+        match &self.push {
+            Some(PushPolicy::Fork(name)) => Some(name),
+            Some(PushPolicy::AtOnce | PushPolicy::AfterApproval) | None => None,
+        }
+    }
+
     /// Lets one provider play every role, with its usual model. Where author and reviewer were to differ
     /// they still do: then the author's old one reviews, if the reviewer's is the new one.
     ///

@@ -347,6 +347,12 @@ pub struct PullFacts {
 }
 
 impl Situation {
+    /// Whether an agent of the task made the commit, not a person.
+    #[must_use]
+    pub fn is_made_here(&self, commit: &Sha) -> bool {
+        self.agents.iter().any(|agent| agent.head.as_ref() == Some(commit))
+    }
+
     /// The stage of that key.
     #[must_use]
     pub fn stage(&self, key: StageKey) -> Option<&Stage> {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, AgentId, CommandRunId, PlanHash, QuestionId, Role, Sha, Timestamp};
+use super::{
+    ActorId, AgentId, CommandRunId, PlanHash, QuestionId, RepositoryName, Role, Sha, Timestamp,
+};
 
 /// A node of the workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -206,6 +208,33 @@ pub enum Refusal {
     BranchMoved,
     /// GitHub refused, in its own words.
     GitHub(String),
+    /// It goes to a fork, and that cannot be pushed to.
+    Fork {
+        /// Which, as policy names it.
+        name: RepositoryName,
+        /// Why not.
+        problem: ForkProblem,
+    },
+}
+
+/// Why a fork cannot be pushed to. A person can mend each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForkProblem {
+    /// The App is not installed on it, or there is no such repository: GitHub does not tell which.
+    NotInstalled,
+    /// The App's installation there is suspended.
+    Suspended,
+    /// The App's installation there may not write contents.
+    ReadOnly,
+    /// It is no fork of this repository.
+    NoFork,
+    /// Nothing can be written to it.
+    Archived,
+    /// It is private and in another account: GitHub opens no pull request from it.
+    Hidden,
+    /// It lacks workflows of this repository, which an App may not bring there.
+    Behind,
 }
 
 impl Refusal {
@@ -227,7 +256,7 @@ impl Refusal {
             | Self::Symlink(_)
             | Self::ForeignAuthor { .. }
             | Self::NoTrailer { .. } => true,
-            Self::Nothing | Self::BranchMoved | Self::GitHub(_) => false,
+            Self::Nothing | Self::BranchMoved | Self::GitHub(_) | Self::Fork { .. } => false,
         }
     }
 }
@@ -282,8 +311,8 @@ impl StageState {
     }
 
     /// Takes the next state. Only what has a result may pass, and only what an agent or the
-    /// repository's commands brought forth may be published, or the very commit that was asked for;
-    /// everything else can begin at any time.
+    /// repository's commands brought forth may be published, or the very commit that was asked for or
+    /// kept for another try; everything else can begin at any time.
     ///
     /// # Errors
     /// When nothing was at work whose result the next state would be.
@@ -293,6 +322,7 @@ impl StageState {
             (Self::Waiting(WaitFor::PushApproval(asked)), Self::Publishing { head, .. }) => {
                 asked == head
             }
+            (Self::Failed(FailKind::Unpushed(kept)), Self::Publishing { head, .. }) => kept == head,
             (_, Self::Publishing { .. }) => false,
             (from, Self::Passed) => {
                 from.is_active() || matches!(from, Self::Waiting(_) | Self::Passed)
@@ -438,4 +468,6 @@ pub enum FailKind {
     Verdict,
     /// The process ended without a result.
     Crashed(String),
+    /// This commit is good and could not be pushed, for a reason that does not lie in it.
+    Unpushed(Sha),
 }

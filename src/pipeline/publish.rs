@@ -10,8 +10,8 @@ use super::{
 use crate::{
     github::{Access, GitHubError, Repo},
     model::{
-        AgentId, BranchName, Desired, Refusal, ReportKind, Sha, Situation, StageId, StageKey,
-        StageState, Task, What,
+        AgentId, BranchName, Desired, ForkProblem, Refusal, ReportKind, Sha, Situation, StageId,
+        StageKey, StageState, Task, What,
     },
     queue::{self, Claimed},
     report, workflow,
@@ -53,7 +53,9 @@ pub(super) async fn change(
     let mut tx = parts.pool.begin().await?;
     let mut wake = queue::Wake::none();
     if let Some(what) = told {
-        let key = format!("publish:{task}:{agent}:{}", what.name());
+        // The same commit can be tried again, with the same end: the task has moved in between.
+        let version = situation.task.as_ref().map_or(0, |task| task.version);
+        let key = format!("publish:{task}:{agent}:{version}:{}", what.name());
         let event = own_event(parts, &mut tx, task, key, what).await?;
         wake = parse::save(&mut tx, &[event], now).await?;
     }
@@ -81,18 +83,33 @@ async fn out(
         return Err(Failure::Hopeless("the task has no branch".to_owned()));
     };
     let repo = parts.github.repository(&situation.repository);
-    if let Err(refusal) = pushed(parts, situation, &repo, head, branch, task.head.as_ref()).await? {
+    let target = match target(parts, situation, &repo).await? {
+        Ok(target) => target,
+        Err(refusal) => return Ok(What::PublishRefused { refusal }),
+    };
+    if let Err(refusal) = pushed(parts, situation, &target, head, branch).await? {
         return Ok(What::PublishRefused { refusal });
     }
-    let known = repo.find_pull(branch).await?.filter(|pull| pull.open);
+    let known = repo.find_pull(&target, branch).await?.filter(|pull| pull.open);
     let pull = match known {
-        Some(pull) => pull.number,
-        None => match opened(situation, &repo, branch).await? {
-            Ok(pull) => pull,
-            Err(refusal) => return Ok(What::PublishRefused { refusal }),
-        },
+        Some(pull) => Ok(pull.number),
+        None => opened(situation, &repo, &target, branch).await?,
     };
-    Ok(What::PublishDone { pull, head: head.clone() })
+    Ok(match pull {
+        Ok(pull) => What::PublishDone { pull, head: head.clone() },
+        Err(refusal) => What::PublishRefused { refusal },
+    })
+}
+
+/// Where the branch goes: to the repository itself, or to the fork that policy names, looked at anew.
+async fn target(
+    parts: &Parts,
+    situation: &Situation,
+    repo: &Repo,
+) -> Result<Result<Repo, Refusal>, Failure> {
+    let Some(name) = situation.policy.fork() else { return Ok(Ok(repo.clone())) };
+    let fork = parts.github.fork(name, &situation.repository).await?;
+    Ok(fork.map_err(|problem| Refusal::Fork { name: name.clone(), problem }))
 }
 
 /// Looks at everything that the change changes.
@@ -142,40 +159,51 @@ fn signature(parts: &Parts, situation: &Situation) -> Signature {
 async fn pushed(
     parts: &Parts,
     situation: &Situation,
-    repo: &Repo,
+    target: &Repo,
     head: &Sha,
     branch: &BranchName,
-    before: Option<&Sha>,
 ) -> Result<Result<(), Refusal>, Failure> {
-    let token = repo.git_token(Access::Write).await?;
+    let token = target.git_token(Access::Write).await?;
     let workspaces = &parts.runtime.workspaces;
     let push = Push {
         repository: situation.repository.id,
-        url: repo.git_url(),
+        url: target.git_url(),
         sha: head.clone(),
         branch: branch.clone(),
-        expected: before.cloned(),
+        expected: situation.task.as_ref().and_then(|task| task.head.clone()),
     };
     match workspaces.push(&push, Some(&token)).await {
         Ok(_) => Ok(Ok(())),
         Err(PushError::Moved) => Ok(Err(Refusal::BranchMoved)),
-        Err(PushError::Refused(reason)) => Ok(Err(Refusal::GitHub(reason))),
+        Err(PushError::Refused(reason)) => Ok(Err(refused(situation, reason))),
         Err(error @ PushError::Transport(_)) => {
             Err(Failure::Later { after: Duration::from_secs(5), reason: error.to_string() })
         }
     }
 }
 
+/// What a refusal by GitHub means. The change itself holds no workflow, that was looked at: where GitHub
+/// speaks of one, its commits bring it to a fork that is behind.
+fn refused(situation: &Situation, reason: String) -> Refusal {
+    match situation.policy.fork() {
+        Some(name) if reason.contains("without `workflows` permission") => {
+            Refusal::Fork { name: name.clone(), problem: ForkProblem::Behind }
+        }
+        Some(_) | None => Refusal::GitHub(reason),
+    }
+}
+
 async fn opened(
     situation: &Situation,
     repo: &Repo,
+    from: &Repo,
     branch: &BranchName,
 ) -> Result<Result<u64, Refusal>, Failure> {
     let Desired::Pull { title, body } = report::render(situation, &ReportKind::Pull) else {
         return Err(Failure::Hopeless("the task has no pull request of its own".to_owned()));
     };
     let base = &situation.repository.default_branch;
-    match repo.create_pull(&title, &body, branch, base, true).await {
+    match repo.create_pull(&title, &body, from, branch, base, true).await {
         Ok(created) => Ok(Ok(created.number)),
         // A branch that was just pushed can be a while on its way from git to the API.
         Err(GitHubError::Refused { status: 422, message }) if message.contains("head") => {

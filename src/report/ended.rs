@@ -146,6 +146,11 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
             format!("What was looked at in *{verb}* did not pass; the evidence is in its check."),
             format!("`/{name} retry` looks again, once the cause is gone."),
         ),
+        FailKind::Unpushed(commit) => (
+            "the change could not be pushed",
+            format!("`{}` is kept, and could not be pushed where it goes.", commit.short()),
+            format!("`/{name} retry` pushes it once the cause is gone."),
+        ),
         FailKind::Crashed(how) if broken_run(situation, stage) => (
             "the commands were interrupted",
             format!("Nobody knows how far the commands came: {}", detail(how)),
@@ -164,6 +169,7 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
         | FailKind::InvalidOutcome(_)
         | FailKind::Model(_)
         | FailKind::Tools(_)
+        | FailKind::Unpushed(_)
         | FailKind::Crashed(_) => Conclusion::ActionRequired,
     };
     Ending { conclusion, title: title.to_owned(), what, next }

@@ -3,7 +3,7 @@
 use crate::model::{RunKind, Situation};
 
 use super::evidence::newest;
-use super::quote::code;
+use super::people::branch_name;
 
 /// A sentence or two that say what stays and where it is.
 #[must_use]
@@ -17,7 +17,8 @@ pub fn kept(situation: &Situation) -> String {
         }
         (None, Some(head), Some(branch)) => {
             let pull = pull.map(|pull| format!(" ({pull})")).unwrap_or_default();
-            format!("Nothing is lost: `{}` on {}{pull}.", head.short(), code(branch.as_str()))
+            let branch = branch_name(situation, branch);
+            format!("Nothing is lost: `{}` on {branch}{pull}.", head.short())
         }
         (None, Some(head), None) => {
             format!("Nothing is lost: the newest commit is `{}`.", head.short())

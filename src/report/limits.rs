@@ -8,6 +8,7 @@ use crate::model::{
 use super::commands::typed;
 use super::figures::{moment, spent};
 use super::parked::Parked;
+use super::people::branch_name;
 use super::quote::code;
 
 /// What is proposed to be added to a task's budget, where the server allows so much.
@@ -33,8 +34,9 @@ pub(super) fn no_money(situation: &Situation) -> Parked {
         format!("{left} is left, and the next request to the model may cost up to {needs}.")
     });
     let branch = situation.task.as_ref().and_then(|task| task.branch.as_ref());
-    let yourself =
-        branch.map(|branch| ("Finish it yourself", format!("push to {}.", code(branch.as_str()))));
+    let yourself = branch.map(|branch| {
+        ("Finish it yourself", format!("push to {}.", branch_name(situation, branch)))
+    });
     let leave = ("Leave it", "do nothing. Nothing more is spent.".to_owned());
     Parked {
         headline,

@@ -21,6 +21,7 @@ mod figures;
 mod findings;
 mod fit;
 mod follow_ups;
+mod fork;
 mod kept;
 mod labels;
 mod limits;

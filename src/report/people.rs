@@ -1,6 +1,8 @@
 //! Whom and what a text names, and whom it mentions.
 
-use crate::model::{ActorId, CancelledBy, Person, Situation};
+use crate::model::{ActorId, BranchName, CancelledBy, Person, Situation};
+
+use super::quote::code;
 
 /// Who has to act: a mention of whoever asked for the task, else words.
 #[must_use]
@@ -30,6 +32,16 @@ pub fn login_of(situation: &Situation, id: ActorId) -> String {
     let approved = situation.approvals.iter().map(|approval| &approval.actor);
     let known: Option<&Person> = asked.chain(approved).find(|person| person.id == id);
     known.map_or_else(|| "a person".to_owned(), |person| person.login.to_string())
+}
+
+/// The task's branch, and the fork that it is in where it is in one.
+#[must_use]
+pub fn branch_name(situation: &Situation, branch: &BranchName) -> String {
+    let branch = code(branch.as_str());
+    match situation.policy.fork() {
+        Some(fork) => format!("{branch} of {}", code(&fork.to_string())),
+        None => branch,
+    }
 }
 
 /// The pull request as GitHub links it: `#482`.

@@ -3,6 +3,7 @@
 use crate::model::{Refusal, Situation, Untrusted};
 
 use super::commands::typed;
+use super::fork::fork_refused;
 use super::quote::{code, line};
 
 /// What was refused, and what continues: two sentences in Markdown.
@@ -56,6 +57,7 @@ pub fn refused(situation: &Situation, refusal: &Refusal) -> (String, String) {
                 "finish it yourself from there; or take those commits off the branch, then {retry}."
             ),
         ),
+        Refusal::Fork { name, problem } => fork_refused(situation, name, *problem),
         Refusal::GitHub(words) => (
             format!("GitHub refused the push: {}", says(words)),
             format!("{retry} tries again once the cause is gone."),

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 
 use crate::model::{
     Act, Agent, AgentId, AgentState, CancelledBy, End, FailKind, FindingState, Message, Outcome,
-    ParkReason, Plan, PlanOutcome, Reply, ReviewOutcome, RunKind, StageKey, StageState, Task,
-    TaskOrigin, TaskState, Until, Verdict, WaitFor,
+    ParkReason, Plan, PlanOutcome, Reply, ReportKind, ReviewOutcome, RunKind, StageKey, StageState,
+    Task, TaskOrigin, TaskState, Until, Verdict, WaitFor,
 };
 
 use super::{
@@ -31,7 +31,7 @@ fn ended(draft: Draft<'_>, id: AgentId) -> Decision {
     let current =
         draft.s.stage(agent.stage).is_some_and(|stage| stage.state == StageState::Running(id));
     if !current || task.state.is_final() && agent.stage != StageKey::Audit {
-        return draft.nothing("superseded_agent");
+        return superseded(draft, agent);
     }
     match end {
         End::Succeeded => succeeded(draft, task, agent),
@@ -52,6 +52,14 @@ fn ended(draft: Draft<'_>, id: AgentId) -> Decision {
             failed(draft, agent.stage, kind, "agent_failed")
         }
     }
+}
+
+/// Something newer took its place while it ended. The check of what it read still says that it is at work.
+fn superseded(mut draft: Draft<'_>, agent: &Agent) -> Decision {
+    if agent.stage == StageKey::Review {
+        draft.add(Effect::Raise(ReportKind::Check(StageKey::Review, agent.base.clone())));
+    }
+    draft.rule("superseded_agent")
 }
 
 /// The sandbox or the server does not let an agent start.

@@ -198,7 +198,11 @@ pub(super) fn unpark(draft: &mut Draft<'_>, task: &Task, reason: &ParkReason) {
             draft.tell(Effect::Rounds { rounds: task.max_rounds.saturating_sub(1) });
             threads::continue_code(draft, task);
         }
-        ParkReason::Refused(_) => threads::continue_code(draft, task),
+        ParkReason::Refused(_) => {
+            if !super::publishing::pushed_again(draft, task) {
+                threads::continue_code(draft, task);
+            }
+        }
         ParkReason::Failed(key @ (StageKey::Deploy | StageKey::Verify)) => again(draft, task, *key),
         ParkReason::Failed(
             StageKey::Plan | StageKey::Code | StageKey::Review | StageKey::Audit,

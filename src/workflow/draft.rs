@@ -98,7 +98,9 @@ impl<'a> Draft<'a> {
     pub fn raise_check(&mut self, key: StageKey) {
         let Some(task) = &self.s.task else { return };
         let on = match key {
-            StageKey::Plan | StageKey::Code | StageKey::Review => task.head.clone(),
+            StageKey::Plan | StageKey::Review => task.head.clone(),
+            // No coder made what a person pushed: a check there would never come to an end.
+            StageKey::Code => task.head.clone().filter(|head| self.s.is_made_here(head)),
             StageKey::Deploy | StageKey::Verify => task.merged.clone(),
             StageKey::Audit => None,
         };

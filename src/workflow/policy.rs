@@ -10,9 +10,10 @@ mod roles;
 pub use mistake::PolicyMistake;
 
 use crate::model::{
-    ActorId, AfterQuota, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, Role, Until,
+    ActorId, AfterQuota, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, PushPolicy, Role,
+    Until,
 };
-use keys::{Build, File, OneOrMore, Version};
+use keys::{Build, File, ForkName, OneOrMore, Push, Pushing, Version};
 
 /// A longer file is nobody's writing: 64 KiB.
 const MOST_BYTES: usize = 64 * 1024;
@@ -39,6 +40,7 @@ pub fn parse(text: &str) -> Result<Policy, PolicyMistake> {
         let message = "`until: deploy` needs `deploy:` with an environment and commands";
         return Err(PolicyMistake::at_key(text, "until", message));
     }
+    pushing(&file).map_err(|(key, message)| PolicyMistake::at_key(text, key, message))?;
     let other_provider = file.review.as_ref().is_some_and(|review| review.other_provider);
     let policy = filled(file);
     if other_provider && !reviewed_by_another(&policy) {
@@ -50,6 +52,19 @@ pub fn parse(text: &str) -> Result<Policy, PolicyMistake> {
         return Err(PolicyMistake::at_key(text, "roles", &message));
     }
     Ok(policy)
+}
+
+/// `push: fork` and `fork` belong together; gives the key that is alone, and what is to be written.
+fn pushing(file: &File) -> Result<(), (&'static str, &'static str)> {
+    match (&file.push, &file.fork) {
+        (Some(Push(Pushing::Fork)), None) => {
+            Err(("push", "`push: fork` needs `fork: OWNER/NAME`, the fork that Baton pushes to"))
+        }
+        (Some(Push(Pushing::AtOnce | Pushing::AfterApproval)) | None, Some(_)) => {
+            Err(("fork", "`fork` needs `push: fork`: otherwise nothing is pushed there"))
+        }
+        (Some(Push(Pushing::Fork)), Some(_)) | (_, None) => Ok(()),
+    }
 }
 
 /// Whether the reviewer's provider surely differs from the author's, whatever the server's default is.
@@ -81,6 +96,7 @@ fn filled(file: File) -> Policy {
         environment,
         test,
         push,
+        fork,
         deploy,
         verify,
         protected,
@@ -103,7 +119,7 @@ fn filled(file: File) -> Policy {
         approve_plan: approve.map_or(default.approve_plan, |approve| approve.0),
         merge: merge.map_or(default.merge, |_| MergePolicy::Person),
         test: list(test),
-        push: push.map(|push| push.0),
+        push: push.and_then(|push| filled_push(&push, fork)),
         build: build(list(setup), environment),
         deploy: deploy.map(|deploy| DeployPolicy {
             environment: deploy.environment.0,
@@ -118,6 +134,14 @@ fn filled(file: File) -> Policy {
         bots: bots.unwrap_or_default().0.into_iter().map(|bot| ActorId(bot.0)).collect(),
         after_quota: resume_after_quota.map_or(default.after_quota, |resuming| resuming.0),
         agent_audits: audit.is_some_and(|audit| audit.0),
+    }
+}
+
+fn filled_push(push: &Push, fork: Option<ForkName>) -> Option<PushPolicy> {
+    match push.0 {
+        Pushing::AtOnce => Some(PushPolicy::AtOnce),
+        Pushing::AfterApproval => Some(PushPolicy::AfterApproval),
+        Pushing::Fork => fork.map(|fork| PushPolicy::Fork(fork.0)),
     }
 }
 

@@ -1,9 +1,9 @@
 //! From a finished change to a pull request under review.
 
 use crate::model::{
-    AgentState, Approval, Approved, BranchName, CommandRun, CommandRunId, End, FailKind, Message,
-    NotHere, ParkReason, Permission, PushPolicy, Reaction, Refusal, ReportKind, RunKind, RunState,
-    Sha, Situation, StageKey, StageState, Task, TaskState, WaitFor,
+    AgentId, AgentState, Approval, Approved, BranchName, CommandRun, CommandRunId, End, FailKind,
+    Message, NotHere, ParkReason, Permission, PushPolicy, Reaction, Refusal, ReportKind, RunKind,
+    RunState, Sha, Situation, StageKey, StageState, Task, TaskState, WaitFor,
 };
 
 use super::{Decision, Effect, auditing, deploying, draft::Draft};
@@ -87,11 +87,12 @@ fn again(mut draft: Draft<'_>, run: &CommandRun) -> Decision {
 /// Whether this commit may only be pushed once somebody has approved it, and nobody has.
 ///
 /// A pushed branch is code that CI runs with the repository's secrets. Where policy leaves it open, the
-/// change is held when words of somebody without write access went into it.
+/// change is held when words of somebody without write access went into it. To a fork it goes at once:
+/// from there CI runs it without secrets, and the pull request shows what it changes.
 #[must_use]
 pub fn is_held(s: &Situation, task: &Task, head: &Sha) -> bool {
     let asks = match s.policy.push {
-        Some(PushPolicy::AtOnce) => false,
+        Some(PushPolicy::AtOnce | PushPolicy::Fork(_)) => false,
         Some(PushPolicy::AfterApproval) => true,
         None => !task.input.outsiders.is_empty(),
     };
@@ -118,24 +119,41 @@ fn ask(draft: &mut Draft<'_>, head: &Sha) {
     draft.add(Effect::Raise(ReportKind::AskingPush(head.clone())));
 }
 
-/// Asks again for a commit that waited when the task was stopped; whether there is one.
-pub(super) fn ask_again(draft: &mut Draft<'_>, task: &Task) -> bool {
-    let coder = draft.s.last_agent(StageKey::Code);
-    let Some((agent, head)) = coder.and_then(|agent| Some((agent, agent.head.as_ref()?))) else {
-        return false;
-    };
+/// Takes up a commit that was good and did not go out before the task was stopped or parked: asks again
+/// whether it may, or pushes what a fork did not take. Whether there is one.
+pub(super) fn taken_up(draft: &mut Draft<'_>, task: &Task) -> bool {
+    let waits = unpublished(draft.s, task).filter(|(_, head)| is_held(draft.s, task, head));
+    match waits {
+        Some((_, head)) => {
+            ask(draft, head);
+            true
+        }
+        None => pushed_again(draft, task),
+    }
+}
+
+/// Pushes what a fork did not take; whether there is such a commit.
+pub(super) fn pushed_again(draft: &mut Draft<'_>, task: &Task) -> bool {
+    let Some((agent, head)) = unpublished(draft.s, task) else { return false };
+    let kept = StageState::Failed(FailKind::Unpushed(head.clone()));
+    let is_kept = draft.s.stage(StageKey::Code).is_some_and(|stage| stage.state == kept);
+    if is_kept {
+        draft.publish(agent, head.clone(), branch(draft.s, task));
+    }
+    is_kept
+}
+
+/// The newest coder's commit, where it passed and is not on GitHub.
+fn unpublished<'s>(s: &'s Situation, task: &Task) -> Option<(AgentId, &'s Sha)> {
+    let agent = s.last_agent(StageKey::Code)?;
+    let head = agent.head.as_ref()?;
     let is_new = *head != agent.base && task.head.as_ref() != Some(head);
     // A person's push meanwhile is not below it.
-    let on_ours = |pushed: &Sha| draft.s.agents.iter().any(|a| a.head.as_ref() == Some(pushed));
     let waited = agent.state == AgentState::Ended(End::Succeeded)
         && is_new
-        && task.head.as_ref().is_none_or(on_ours)
-        && is_tested(draft.s, head)
-        && is_held(draft.s, task, head);
-    if waited {
-        ask(draft, head);
-    }
-    waited
+        && task.head.as_ref().is_none_or(|pushed| s.is_made_here(pushed))
+        && is_tested(s, head);
+    waited.then_some((agent.id, head))
 }
 
 /// Whether the repository's tests, where it has any, passed on this very commit.
@@ -216,17 +234,31 @@ pub(super) fn refused(mut draft: Draft<'_>, refusal: &Refusal) -> Decision {
     if draft.s.task.as_ref().is_none_or(|task| task.state.is_final()) {
         return draft.nothing("not_assigned");
     }
-    let code = draft.s.stage(StageKey::Code);
-    if code.is_none_or(|stage| !matches!(stage.state, StageState::Publishing { .. })) {
+    let code = draft.s.stage(StageKey::Code).map(|stage| &stage.state);
+    let Some(StageState::Publishing { head, .. }) = code else {
         return draft.nothing("superseded_push");
-    }
+    };
     if refusal.is_in_commits() {
         draft.tell(Effect::Discard);
     }
     if refusal.is_of_form() && make_again(&mut draft, refusal) {
         return draft.rule("push_refused_for_form");
     }
-    draft.stage(StageKey::Code, StageState::Failed(FailKind::Commands));
+    let (kind, rule) = match refusal {
+        Refusal::Fork { .. } => (FailKind::Unpushed(head.clone()), "fork_not_ready"),
+        Refusal::ProtectedPath(_)
+        | Refusal::Workflows(_)
+        | Refusal::TooLarge { .. }
+        | Refusal::Secret { .. }
+        | Refusal::Submodule(_)
+        | Refusal::Symlink(_)
+        | Refusal::ForeignAuthor { .. }
+        | Refusal::NoTrailer { .. }
+        | Refusal::Nothing
+        | Refusal::BranchMoved
+        | Refusal::GitHub(_) => (FailKind::Commands, "push_refused"),
+    };
+    draft.stage(StageKey::Code, StageState::Failed(kind));
     draft.task(TaskState::Parked(ParkReason::Refused(refusal.clone())));
-    draft.rule("push_refused")
+    draft.rule(rule)
 }

@@ -234,7 +234,7 @@ pub(super) fn reopened(draft: Draft<'_>) -> Decision {
 /// Somebody pushed to the task's pull request.
 pub(super) fn pull_updated(mut draft: Draft<'_>, head: &Sha) -> Decision {
     let Some(task) = &draft.s.task else { return draft.nothing("not_assigned") };
-    let ours = draft.s.agents.iter().any(|agent| agent.head.as_ref() == Some(head));
+    let ours = draft.s.is_made_here(head);
     let stale = draft.s.facts.pull.as_ref().is_some_and(|pull| &pull.head != head);
     if ours || stale || task.head.as_ref() == Some(head) {
         return draft.nothing("own_or_old_push");
@@ -298,6 +298,10 @@ pub(super) fn pull_reopened(mut draft: Draft<'_>) -> Decision {
 /// The branch is gone, and with it the pull request.
 pub(super) fn branch_deleted(mut draft: Draft<'_>) -> Decision {
     let Some(task) = &draft.s.task else { return draft.nothing("not_assigned") };
+    if draft.s.policy.fork().is_some() {
+        // The task's branch is in its fork; its pull request closes when that is deleted.
+        return draft.nothing("branch_of_another");
+    }
     if task.merged.is_some()
         || pull_is(&draft, |pull| pull.merged.is_some() || pull.branch.is_some())
     {
@@ -338,7 +342,7 @@ pub(super) fn continue_work(draft: &mut Draft<'_>, task: &Task) {
     match key {
         Some(StageKey::Plan) => continue_plan(draft),
         Some(StageKey::Code) => {
-            if !super::publishing::ask_again(draft, task) {
+            if !super::publishing::taken_up(draft, task) {
                 continue_code(draft, task);
             }
         }

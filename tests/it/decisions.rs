@@ -3,6 +3,7 @@
 mod asking;
 mod auditing;
 mod every;
+mod forks;
 mod late;
 mod noticing;
 mod publishing;

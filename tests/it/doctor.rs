@@ -1,6 +1,7 @@
 //! `baton doctor`: each check fails once, its remedy is followed, and then it holds.
 
 mod bench;
+mod forks;
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 

@@ -4,6 +4,7 @@
 mod commits;
 mod deliveries;
 mod emulated;
+mod forks;
 mod limits;
 mod pulls;
 mod refusals;

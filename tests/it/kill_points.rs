@@ -69,6 +69,27 @@ async fn baton_is_killed_after_every_sixtieth_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn baton_is_killed_around_its_pushes_to_a_fork() {
+    const INSTALLED: &str = "GET /repos/friends/files-work/installation";
+    const FIND: &str = "GET /repos/acme/files/pulls";
+    const OPEN: &str = "POST /repos/acme/files/pulls";
+    // Before the push, between it and its note, when the pull request is open and nobody knows; then in
+    // the second round, before the push and after it.
+    let deaths = [
+        (INSTALLED, Phase::After),
+        (FIND, Phase::Before),
+        (OPEN, Phase::Before),
+        (OPEN, Phase::After),
+        (INSTALLED, Phase::Before),
+        (FIND, Phase::After),
+    ];
+    let played = job::play_to_fork(deaths).await;
+    println!("{:#?}", played.kills);
+    check(&played);
+    assert_eq!(played.kills.len(), deaths.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_server_on_one_data_folder_says_why_it_does_not_start() {
     let printed = job::second_server().await;
     let told = printed.contains("another baton serve runs on the data folder");

@@ -2,6 +2,7 @@
 //!
 //! - `whole`    – the main job
 //! - `pushes`   – what waits for a person before it is pushed
+//! - `forks`    – branches that go to a fork
 //! - `quiet`    – who may not, and what is nobody's business
 //! - `steering` – commands, labels, closing, deleting
 //! - `asking`   – agents that ask people
@@ -24,6 +25,7 @@ mod asking;
 mod audits;
 mod capacity;
 mod codex;
+mod forks;
 mod hanging;
 mod money;
 mod noticing;

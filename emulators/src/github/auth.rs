@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
+use super::TokenUse;
 use super::answer::{Answer, Handled, Refusal};
 use super::json::time;
 use super::model::Token;
@@ -200,6 +201,16 @@ impl State {
             return Err(Refusal::new(403, "Repository was archived so is read-only."));
         }
         Ok(id)
+    }
+}
+
+impl State {
+    /// Remembers which token was used where.
+    pub(crate) fn note_use(&mut self, caller: &Caller, path: &str) {
+        if let Caller::Installation(token) = caller {
+            let Token { installation, repositories, .. } = token.clone();
+            self.token_uses.push(TokenUse { installation, repositories, path: path.to_owned() });
+        }
     }
 }
 

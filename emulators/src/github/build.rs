@@ -53,6 +53,39 @@ impl GitHub {
         self.world.change(|state| state.add_filled(owner, name, options, copy))
     }
 
+    /// Makes a fork of a repository (`owner/name`), with all its branches.
+    ///
+    /// # Errors
+    /// When the owner or the repository is unknown, or the name taken.
+    pub fn add_fork(&self, owner: &str, name: &str, of: &str) -> Result<RepoHandle, Refusal> {
+        self.world.change(|state| {
+            let parent = find(state, of)?;
+            state.add_fork(owner, name, parent)
+        })
+    }
+
+    /// Presses *Sync fork*: the fork's branches are as those of its parent, its own stay.
+    ///
+    /// # Errors
+    /// When it is unknown or no fork.
+    pub fn sync_fork(&self, fork: &str) -> Result<(), Refusal> {
+        self.world.change(|state| {
+            let id = find(state, fork)?;
+            state.sync_fork(id)
+        })
+    }
+
+    /// Deletes a repository with all that is in it.
+    ///
+    /// # Errors
+    /// When it is unknown or its folder cannot be deleted.
+    pub fn delete_repository(&self, repo: &str) -> Result<(), Refusal> {
+        self.world.change(|state| {
+            let id = find(state, repo)?;
+            state.delete_repository(id)
+        })
+    }
+
     /// Changes what the App is registered with: what later installations grant, and what it hears of.
     pub fn register(&self, permissions: &[(&str, &str)], events: &[&str]) {
         self.world.change(|state| {

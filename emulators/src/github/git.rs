@@ -107,6 +107,20 @@ pub(crate) fn copy_head(path: &Path, source: &Path) -> io::Result<()> {
     git(path, &[&arguments[..], &["+HEAD:refs/heads/main"]].concat())?.text().map(drop)
 }
 
+/// Points every branch at a copy of the one that another repository of this stand-in has.
+pub(crate) fn copy_branches(path: &Path, source: &Path) -> io::Result<()> {
+    let source = source.to_string_lossy();
+    let arguments = ["fetch", "--quiet", "--no-tags", "--", &source, "+refs/heads/*:refs/heads/*"];
+    git(path, &arguments)?.text().map(drop)
+}
+
+/// Takes a commit over from another repository of this stand-in.
+pub(crate) fn copy_commit(path: &Path, source: &Path, sha: &str) -> io::Result<()> {
+    let source = source.to_string_lossy();
+    let arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", &source, sha];
+    git(path, &arguments)?.text().map(drop)
+}
+
 /// All refs with the object each names.
 pub(crate) fn refs(path: &Path) -> io::Result<BTreeMap<String, String>> {
     let text = git(path, &["for-each-ref", "--format=%(refname) %(objectname)"])?.text()?;

@@ -26,7 +26,7 @@ struct Service {
 
 /// Answers a git request; pushes are told of as the bot's.
 pub(crate) fn answer(world: &World, parts: &Parts, body: &Bytes) -> Response {
-    let service = match world.look(|state| service(state, parts)) {
+    let service = match world.change(|state| service(state, parts)) {
         Ok(service) => service,
         Err(refusal) => return refused(refusal),
     };
@@ -43,7 +43,7 @@ pub(crate) fn answer(world: &World, parts: &Parts, body: &Bytes) -> Response {
     result.unwrap_or_else(|error| refused(error.into()))
 }
 
-fn service(state: &State, parts: &Parts) -> Result<Service, Refusal> {
+fn service(state: &mut State, parts: &Parts) -> Result<Service, Refusal> {
     let path = parts.uri.path();
     let (name, inner) = path.split_once(".git/").ok_or_else(Refusal::not_found)?;
     let (owner, name) =
@@ -52,6 +52,7 @@ fn service(state: &State, parts: &Parts) -> Result<Service, Refusal> {
     let pushes = inner == "git-receive-pack" || query.contains("service=git-receive-pack");
     let header = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
     let caller = state.caller(header)?;
+    state.note_use(&caller, path);
     let level = if pushes { Level::Write } else { Level::Read };
     let id = state.reach(&caller, (owner, name), &["contents"], level)?;
     let may_change_workflows = match &caller {

@@ -170,13 +170,13 @@ impl State {
         actor: u64,
     ) -> Result<(), Refusal> {
         let now = self.now();
-        let owner = self.repository(repository)?;
         let issue = self.issue(repository, number)?;
         if issue.is_open() {
             return Ok(());
         }
         if let Some(pull) = &issue.pull {
-            let gone = self.branch(owner, &pull.head_branch).is_none();
+            let from = self.repositories.get(&pull.head_repository);
+            let gone = from.and_then(|from| self.branch(from, &pull.head_branch)).is_none();
             if pull.merged.is_some() || gone {
                 return Err(Refusal::custom(
                     "PullRequest",

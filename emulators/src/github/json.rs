@@ -176,7 +176,7 @@ impl State {
             "owner": self.user_json(repository.owner),
             "html_url": html_url,
             "description": null,
-            "fork": false,
+            "fork": repository.parent.is_some(),
             "url": pages_url,
             "created_at": time(repository.created_at),
             "updated_at": time(repository.pushed_at),

@@ -80,7 +80,7 @@ impl State {
         })
     }
 
-    /// Open pull requests with the commit as head, in the short form checks show.
+    /// Open pull requests with the commit as head, in the short form checks show; none from forks.
     fn pulls_of(&self, repository: &Repository, sha: &str) -> Value {
         let full_name = self.full_name(repository);
         let repo = json!({
@@ -90,7 +90,8 @@ impl State {
         });
         let shown = repository.issues.values().filter_map(|issue| {
             let pull = issue.pull.as_ref()?;
-            (issue.is_open() && pull.head_sha == sha).then(|| {
+            let from_fork = pull.head_repository != repository.id;
+            (issue.is_open() && pull.head_sha == sha && !from_fork).then(|| {
                 json!({
                     "id": pull.id,
                     "number": issue.number,

@@ -17,7 +17,7 @@ impl State {
         let url = format!("{}/repos/{full_name}/pulls/{number}", self.api_url);
         let issue_url = format!("{}/repos/{full_name}/issues/{number}", self.api_url);
         let html_url = format!("{}/ui/{full_name}/pull/{number}", self.api_url);
-        let head_sha = self.shown_head(repository, pull);
+        let head_sha = self.shown_head(pull);
         let mut shape = json!({
             "id": pull.id,
             "node_id": node_id("PR", pull.id),
@@ -32,8 +32,8 @@ impl State {
                 format!("{}/repos/{full_name}/pulls/comments{{/number}}", self.api_url),
             "comments_url": format!("{issue_url}/comments"),
             "statuses_url": format!("{}/repos/{full_name}/statuses/{head_sha}", self.api_url),
-            "head": self.branch_json(repository, &pull.head_branch, &head_sha),
-            "base": self.branch_json(repository, &pull.base_branch, &pull.base_sha),
+            "head": self.branch_json(pull.head_repository, &pull.head_branch, &head_sha),
+            "base": self.branch_json(repository.id, &pull.base_branch, &pull.base_sha),
         });
         let facts = json!({
             "number": number,
@@ -65,10 +65,11 @@ impl State {
     }
 
     /// The pull request's head as the API shows it while a push is still on its way.
-    pub(crate) fn shown_head(&self, repository: &Repository, pull: &Pull) -> String {
+    pub(crate) fn shown_head(&self, pull: &Pull) -> String {
         let reference = format!("refs/heads/{}", pull.head_branch);
-        let lagging = repository.lags.iter().any(|lag| lag.reference == reference);
-        let shown = lagging.then(|| self.visible_ref(repository, &reference)).flatten();
+        let from = self.repositories.get(&pull.head_repository);
+        let lagging = from.filter(|from| from.lags.iter().any(|lag| lag.reference == reference));
+        let shown = lagging.and_then(|from| self.visible_ref(from, &reference));
         shown.unwrap_or_else(|| pull.head_sha.clone())
     }
 
@@ -114,13 +115,15 @@ impl State {
         shape
     }
 
-    fn branch_json(&self, repository: &Repository, branch: &str, sha: &str) -> Value {
+    fn branch_json(&self, repository: u64, branch: &str, sha: &str) -> Value {
+        let repository = self.repositories.get(&repository);
+        let owner = repository.map_or(0, |repository| repository.owner);
         json!({
-            "label": format!("{}:{branch}", self.login(repository.owner)),
+            "label": format!("{}:{branch}", self.login(owner)),
             "ref": branch,
             "sha": sha,
-            "user": self.user_json(repository.owner),
-            "repo": self.repository_json(repository),
+            "user": self.user_json(owner),
+            "repo": repository.map(|repository| self.repository_json(repository)),
         })
     }
 

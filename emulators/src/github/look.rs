@@ -4,7 +4,7 @@ use super::git;
 use super::handle::{GitHub, find};
 use super::hooks::DeliveryRecord;
 use super::model::{CheckRun, CheckSuite, Comment, Deployment, Issue, Pull, Review};
-use super::server::RecordedRequest;
+use super::server::{RecordedRequest, TokenUse};
 use super::state::State;
 
 impl GitHub {
@@ -97,6 +97,11 @@ impl GitHub {
     /// Every API request so far, in order.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.world.look(|state| state.requests.clone())
+    }
+
+    /// Every use of an installation's token so far, in order.
+    pub fn token_uses(&self) -> Vec<TokenUse> {
+        self.world.look(|state| state.token_uses.clone())
     }
 
     /// Requests to routes the stand-in does not know: `METHOD /path`. Tests fail on any.

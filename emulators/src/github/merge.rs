@@ -75,7 +75,8 @@ impl State {
         let reference = format!("refs/heads/{}", pull.base_branch);
         let base = repository.refs.get(&reference).ok_or_else(Refusal::not_found)?;
         let signature = self.signature(actor);
-        let owner = self.login(repository.owner);
+        let from = self.repositories.get(&pull.head_repository).unwrap_or(repository);
+        let owner = self.login(from.owner);
         let body = order.message.unwrap_or(&issue.title);
         match order.method.unwrap_or("merge") {
             "merge" => {

@@ -8,7 +8,7 @@
 //! copies of what is there, [`GitHub::faults`] misbehaves on demand.
 //!
 //! Inside: `server` takes requests and hands them to `routes`, which read and answer in GitHub's
-//! words; what happens to things, whoever does it, is in `issues`, `pulls`, `merge`, `reviews`,
+//! words; what happens to things, whoever does it, is in `issues`, `pulls`, `forks`, `merge`, `reviews`,
 //! `checks`, `deployments` and `pushes`, all on the one `state::State`; `hooks` tells of it.
 
 mod answer;
@@ -18,6 +18,7 @@ mod checks;
 mod deployments;
 mod diff;
 mod faults;
+mod forks;
 mod git;
 mod git_http;
 mod graphql;
@@ -63,7 +64,7 @@ pub use model::{
     Time,
 };
 pub use people::{LineComment, Person};
-pub use server::{Phase, Probe, ProbePoint, RecordedRequest};
+pub use server::{Phase, Probe, ProbePoint, RecordedRequest, TokenUse};
 pub use world::{RepoHandle, RepositoryOptions};
 
 /// Tells the time.

@@ -193,6 +193,8 @@ pub enum Mergeable {
 pub struct Pull {
     /// The numeric id, another than the issue's.
     pub id: u64,
+    /// The repository merged from: its own, or a fork.
+    pub head_repository: u64,
     /// The branch merged from.
     pub head_branch: String,
     /// Its tip as the pull request knows it.
@@ -419,6 +421,8 @@ pub(crate) struct Repository {
     pub id: u64,
     pub owner: u64,
     pub name: String,
+    /// What it is a fork of.
+    pub parent: Option<u64>,
     pub private: bool,
     pub drafts: bool,
     pub archived: bool,

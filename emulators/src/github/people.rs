@@ -154,8 +154,10 @@ impl Person<'_> {
         body: &str,
         draft: bool,
     ) -> Done<u64> {
-        let new = NewPull { head, base, title, body, draft };
-        self.act(repo, |state, id, me| state.open_pull(id, me, &new))
+        self.act(repo, |state, id, me| {
+            let head = &state.pull_head(id, head, None)?;
+            state.open_pull(id, me, &NewPull { head, base, title, body, draft })
+        })
     }
 
     /// Makes a draft ready for review, or a pull request a draft.

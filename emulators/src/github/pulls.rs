@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::answer::Refusal;
 use super::diff::{self, FileDiff};
+use super::forks::Head;
 use super::git;
 use super::issues::{check_body, check_title};
 use super::model::{Mergeable, Pull};
@@ -11,7 +12,7 @@ use super::state::State;
 
 /// What a pull request is opened with.
 pub(crate) struct NewPull<'a> {
-    pub head: &'a str,
+    pub head: &'a Head,
     pub base: &'a str,
     pub title: &'a str,
     pub body: &'a str,
@@ -28,12 +29,13 @@ impl State {
     ) -> Result<u64, Refusal> {
         check_title("PullRequest", new.title)?;
         check_body("PullRequest", new.body)?;
-        let (head_sha, base_sha, head) = self.check_new_pull(repository, new)?;
+        let (head_sha, base_sha) = self.check_new_pull(repository, new)?;
         let number = self.next_number(repository)?;
         let mut issue = self.new_issue(number, actor, new.title, new.body);
         issue.pull = Some(Pull {
             id: self.fresh_id(),
-            head_branch: head,
+            head_repository: new.head.repository,
+            head_branch: new.head.branch.clone(),
             head_sha: head_sha.clone(),
             base_branch: new.base.to_owned(),
             base_sha,
@@ -52,44 +54,34 @@ impl State {
         Ok(number)
     }
 
-    /// The head's and base's commits and the head's branch, or why there can be no such pull request.
-    fn check_new_pull(
-        &self,
-        id: u64,
-        new: &NewPull<'_>,
-    ) -> Result<(String, String, String), Refusal> {
+    /// The head's and base's commits, or why there can be no such pull request.
+    fn check_new_pull(&self, id: u64, new: &NewPull<'_>) -> Result<(String, String), Refusal> {
         let repository = self.repository(id)?;
+        let Head { repository: from, branch: head } = new.head;
         let invalid = |field| Refusal::field("PullRequest", field, "invalid");
-        let head = match new.head.split_once(':') {
-            Some((owner, branch)) if owner.eq_ignore_ascii_case(self.login(repository.owner)) => {
-                branch
-            }
-            Some(_) => return Err(invalid("head")),
-            None => new.head,
-        };
-        let head_sha = self.branch(repository, head).ok_or_else(|| invalid("head"))?;
+        let head_sha = self.branch(self.repository(*from)?, head).ok_or_else(|| invalid("head"))?;
         let base_sha = self.branch(repository, new.base).ok_or_else(|| invalid("base"))?;
         if new.draft && !repository.drafts {
             let message = "Draft pull requests are not supported in this repository.";
             return Err(Refusal::custom("PullRequest", "draft", message));
         }
+        self.share_commit(*from, id, &head_sha)?;
         if git::commits_between(&repository.path, &base_sha, &head_sha)?.is_empty() {
             let message = format!("No commits between {} and {head}", new.base);
             return Err(Refusal::custom("PullRequest", "base", &message));
         }
-        let taken = repository.issues.values().any(|issue| {
-            issue.is_open()
-                && issue
-                    .pull
-                    .as_ref()
-                    .is_some_and(|pull| pull.head_branch == head && pull.base_branch == new.base)
-        });
-        if taken {
-            let owner = self.login(repository.owner);
+        let same = |pull: &Pull| {
+            pull.head_repository == *from
+                && pull.head_branch == *head
+                && pull.base_branch == new.base
+        };
+        let mut issues = repository.issues.values();
+        if issues.any(|issue| issue.is_open() && issue.pull.as_ref().is_some_and(same)) {
+            let owner = self.login(self.repository(*from)?.owner);
             let message = format!("A pull request already exists for {owner}:{head}.");
             return Err(Refusal::custom("PullRequest", "head", &message));
         }
-        Ok((head_sha, base_sha, head.to_owned()))
+        Ok((head_sha, base_sha))
     }
 
     /// Makes a draft ready, or a ready pull request a draft; nothing happens when it is so.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::answer::Refusal;
 use super::git;
 use super::json::time;
-use super::model::{CheckSuite, Mergeable};
+use super::model::{CheckSuite, Mergeable, Pull};
 use super::state::{RefChange, State};
 
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
@@ -128,6 +128,7 @@ impl State {
         Ok(())
     }
 
+    /// Pull requests from the branch move with it, those of other repositories too.
     fn move_pulls(
         &mut self,
         id: u64,
@@ -135,27 +136,33 @@ impl State {
         change: &RefChange,
         branch: &str,
     ) -> Result<(), Refusal> {
-        let open: Vec<u64> = self
-            .repository(id)?
-            .issues
-            .values()
-            .filter(|issue| issue.is_open() && issue.pull.is_some())
-            .map(|issue| issue.number)
-            .collect();
-        for number in open {
-            let pull = self.pull_mut(id, number)?;
-            if pull.base_branch == branch {
+        for issue in self.repository_mut(id)?.issues.values_mut() {
+            let pull = issue.pull.as_mut().filter(|pull| pull.base_branch == branch);
+            if let Some(pull) = pull {
                 pull.mergeable = Mergeable::Unasked;
             }
-            if pull.head_branch != branch {
-                continue;
-            }
+        }
+        for (repository, number) in self.open_pulls_from(id, branch) {
             match &change.after {
-                Some(sha) => self.synchronize(id, number, actor, sha)?,
-                None => self.close(id, number, actor, "completed")?,
+                Some(sha) => {
+                    self.share_commit(id, repository, sha)?;
+                    self.synchronize(repository, number, actor, sha)?;
+                }
+                None => self.close(repository, number, actor, "completed")?,
             }
         }
         Ok(())
+    }
+
+    /// Repositories and numbers of the open pull requests from a branch.
+    fn open_pulls_from(&self, from: u64, branch: &str) -> Vec<(u64, u64)> {
+        let is_from = |pull: &Pull| pull.head_repository == from && pull.head_branch == branch;
+        let all = self.repositories.values().flat_map(|repository| {
+            let open = repository.issues.values().filter(|issue| issue.is_open());
+            open.filter(|issue| issue.pull.as_ref().is_some_and(is_from))
+                .map(|issue| (repository.id, issue.number))
+        });
+        all.collect()
     }
 
     fn synchronize(&mut self, id: u64, number: u64, actor: u64, sha: &str) -> Result<(), Refusal> {

@@ -42,6 +42,17 @@ pub struct RecordedRequest {
     pub at: Time,
 }
 
+/// A use of an installation's token, by the API or by git.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenUse {
+    /// Whose token.
+    pub installation: u64,
+    /// The repositories that it was narrowed to; `None`: all that the installation has.
+    pub repositories: Option<Vec<u64>>,
+    /// The path that was asked.
+    pub path: String,
+}
+
 /// Whether a probe is called before the request is applied or after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {

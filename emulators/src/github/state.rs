@@ -10,7 +10,7 @@ use super::hooks::Delivery;
 use super::model::{
     Account, AccountKind, Installation, Issue, Lag, Pull, Repository, Role, Time, Token,
 };
-use super::{AppRegistration, Clock, RecordedRequest, git};
+use super::{AppRegistration, Clock, RecordedRequest, TokenUse, git};
 
 /// The state.
 pub(crate) struct State {
@@ -33,6 +33,7 @@ pub(crate) struct State {
     pub outbox: Vec<usize>,
     pub requests: Vec<RecordedRequest>,
     pub unknown_routes: Vec<String>,
+    pub token_uses: Vec<TokenUse>,
     pub faults: FaultPlan,
     next_id: u64,
 }
@@ -61,6 +62,7 @@ impl State {
             outbox: Vec::new(),
             requests: Vec::new(),
             unknown_routes: Vec::new(),
+            token_uses: Vec::new(),
             faults: FaultPlan::default(),
             next_id: 1_000,
         }

@@ -100,6 +100,7 @@ impl State {
             id,
             owner: owner.id,
             name: name.to_owned(),
+            parent: None,
             private: options.private,
             drafts: options.drafts,
             archived: false,
@@ -119,6 +120,19 @@ impl State {
         };
         self.repositories.insert(id, repository);
         Ok(RepoHandle { id, owner: owner.login, name: name.to_owned(), first_commit })
+    }
+
+    /// Deletes a repository; installations lose it.
+    pub(crate) fn delete_repository(&mut self, id: u64) -> Result<(), Refusal> {
+        let path = self.repository(id)?.path.clone();
+        let installed = self.installations.values();
+        let of: Vec<u64> =
+            installed.filter(|one| one.repositories.contains(&id)).map(|one| one.id).collect();
+        for installation in of {
+            self.uninstall_repositories(installation, &[id]);
+        }
+        self.repositories.remove(&id);
+        Ok(std::fs::remove_dir_all(path)?)
     }
 
     /// Installs the App on repositories of an account, or on more of them; gives the installation.

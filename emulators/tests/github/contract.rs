@@ -18,6 +18,7 @@ async fn every_answer_and_delivery_fits_githubs_schemas() {
     let scene = scene().await;
     issues(&scene).await;
     let number = pulls(&scene).await;
+    forks(&scene).await;
     reviews(&scene, number).await;
     checks(&scene).await;
     deployments(&scene).await;
@@ -165,6 +166,35 @@ async fn pulls(scene: &Scene) -> u64 {
     }
     assert_eq!(scene.delete(&format!("{REPOSITORY}/git/refs/heads/made")).await.status, 204);
     number
+}
+
+/// A pull request from a fork, with a check on its head, moved and closed.
+async fn forks(scene: &Scene) {
+    scene.github.add_organization("friends");
+    scene.github.add_fork("friends", "widget-work", REPO).unwrap();
+    let installation = scene.github.install("friends", &["widget-work"]).unwrap();
+    let jwt = scene.jwt();
+    let found = scene.call_as(&jwt, "GET", "/repos/friends/widget-work/installation", None).await;
+    assert_eq!(found.body["id"], installation);
+    let path = format!("/app/installations/{installation}/access_tokens");
+    let token = scene.call_as(&jwt, "POST", &path, Some(json!({}))).await.body["token"].clone();
+    let token = token.as_str().unwrap();
+    let fork = scene.call_as(token, "GET", "/repos/friends/widget-work", None).await;
+    assert_eq!(fork.body["parent"]["full_name"], REPO);
+    let mona = scene.github.as_user("mona");
+    let sha = mona.push_files("friends/widget-work", "idea", &[("b", b"b", false)], "b").unwrap();
+    let body = json!({
+        "title": "t", "head": "friends:idea", "head_repo": "friends/widget-work", "base": "main",
+        "draft": true, "maintainer_can_modify": false,
+    });
+    let number = post(scene, "/pulls", body).await["number"].clone();
+    post(scene, "/check-runs", json!({ "name": "baton / code", "head_sha": sha })).await;
+    mona.push_files("friends/widget-work", "idea", &[("b", b"c", false)], "c").unwrap();
+    for path in ["/pulls?state=all&head=friends:idea".to_owned(), format!("/pulls/{number}/files")]
+    {
+        get(scene, &path).await;
+    }
+    mona.delete_branch("friends/widget-work", "idea").unwrap();
 }
 
 async fn reviews(scene: &Scene, number: u64) {

@@ -8,6 +8,7 @@ mod checks;
 mod contract;
 mod deployments;
 mod faults;
+mod forks;
 mod git;
 mod graphql;
 mod hooks;

@@ -249,8 +249,12 @@ impl Scene {
     }
 
     pub fn clone_url(&self, token: &str) -> String {
+        self.clone_url_of(REPO, token)
+    }
+
+    pub fn clone_url_of(&self, repo: &str, token: &str) -> String {
         let address = self.github.api_url();
         let host = address.trim_start_matches("http://");
-        format!("http://x-access-token:{token}@{host}/octo/widget.git")
+        format!("http://x-access-token:{token}@{host}/{repo}.git")
     }
 }

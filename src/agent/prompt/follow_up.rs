@@ -239,6 +239,11 @@ fn why_refused(refusal: &Refusal) -> String {
             "the branch on GitHub holds commits that are not yours. They cannot be overwritten."
                 .to_owned()
         }
+        Refusal::Fork { name, .. } => {
+            format!(
+                "{name}, where your change goes, could not be pushed to. That is not for you to mend."
+            )
+        }
         Refusal::GitHub(words) => {
             format!("GitHub said: {}", crate::model::Untrusted::from(words.as_str()).visible())
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
-use super::Check;
+use super::{Check, forks};
 use crate::{
     app::parts,
     clock::Clock,
@@ -20,7 +20,12 @@ const SKEW: TimeDelta = TimeDelta::seconds(30);
 const LATELY: TimeDelta = TimeDelta::hours(24);
 
 /// Looks at all of it.
-pub(super) async fn all(config: &Config, clock: &Clock, tell: &mut (dyn FnMut(Check) + Send)) {
+pub(super) async fn all(
+    config: &Config,
+    clock: &Clock,
+    forked: &[forks::Forked],
+    tell: &mut (dyn FnMut(Check) + Send),
+) {
     let reached = async {
         let app = parts::github(config, clock)?;
         let registration = app.registration().await?;
@@ -38,6 +43,10 @@ pub(super) async fn all(config: &Config, clock: &Clock, tell: &mut (dyn FnMut(Ch
     tell(time(&registration, clock.now()));
     tell(registered(&registration));
     tell(installations(&app, &registration, config).await.unwrap_or_else(away("installations")));
+    if !forked.is_empty() {
+        let looked = forks::all(&app, &registration.install_url, forked).await;
+        tell(looked.unwrap_or_else(away("forks")));
+    }
     tell(webhooks(&app, &registration, clock.now()).await.unwrap_or_else(away("webhooks")));
 }
 

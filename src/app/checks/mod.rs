@@ -6,6 +6,7 @@
 //! - `work`     – what the queue and the reports say
 //! - `capacity` – for how many agents there is room, and what queued ones wait for
 //! - `kept`     – what lies on the disk, and why
+//! - `forks`    – the forks that branches go to
 //! - `github`   – the App's key, registration, installations, webhooks, and the clock
 //! - `agents`   – the sandbox, the agent's program, the models' APIs
 //!
@@ -15,6 +16,7 @@ mod agents;
 mod capacity;
 mod check;
 mod database;
+mod forks;
 mod github;
 mod kept;
 mod machine;
@@ -55,20 +57,23 @@ pub async fn run(given: &Given, tell: &mut (dyn FnMut(Check) + Send)) {
     };
     tell(machine::git().await);
     let keep = config.as_ref().map(|config| config.keep).unwrap_or_default();
-    match (&place, &data) {
+    let forks = match (&place, &data) {
         (Some(place), Some(_)) => stored(place, &keep, given, tell).await,
         (Some(place), None) if place.database_url.is_some() => {
-            stored(place, &keep, given, tell).await;
+            stored(place, &keep, given, tell).await
         }
-        (_, _) => tell(Check::skipped("database", "it is in the data folder")),
-    }
+        (_, _) => {
+            tell(Check::skipped("database", "it is in the data folder"));
+            Vec::new()
+        }
+    };
     let Some(config) = config else {
         for name in ["GitHub App", "sandbox", "tools", "egress", "agent program", "model API"] {
             tell(Check::skipped(name, "needs the whole configuration"));
         }
         return;
     };
-    github::all(&config, &given.clock, tell).await;
+    github::all(&config, &given.clock, &forks, tell).await;
     match &data {
         Some(data) => agents::sandbox(&config, data, tell).await,
         None => tell(Check::skipped("sandbox", "needs the data folder")),
@@ -110,15 +115,24 @@ fn configuration(given: &Given, tell: &mut (dyn FnMut(Check) + Send)) -> Option<
     }
 }
 
-/// The database, and what is told by what is in it.
-async fn stored(place: &Place, keep: &Keep, given: &Given, tell: &mut (dyn FnMut(Check) + Send)) {
+/// The database, and what is told by what is in it. Gives the forks that policies name.
+async fn stored(
+    place: &Place,
+    keep: &Keep,
+    given: &Given,
+    tell: &mut (dyn FnMut(Check) + Send),
+) -> Vec<forks::Forked> {
     let opened = database::open(place, tell).await;
+    let mut named = Vec::new();
     if let Some(opened) = &opened {
         work::all(&opened.pool, given.clock.now(), tell).await;
+        // A database that cannot be read was told above.
+        named = forks::named(&opened.pool).await.unwrap_or_default();
     }
     tell(kept::kept(&place.data, keep, given.clock.now().into()));
     tell(work::layers(&place.data));
     if let Some(opened) = opened {
         opened.close().await;
     }
+    named
 }

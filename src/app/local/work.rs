@@ -173,7 +173,9 @@ fn failure(kind: &FailKind) -> String {
         FailKind::Tools(why) => format!("its tools cannot be reached: {why}"),
         FailKind::Model(why) => format!("the model API refused: {why}"),
         FailKind::Crashed(why) => format!("it ended without an answer: {why}"),
-        FailKind::Commands | FailKind::Verdict => "it did not succeed".to_owned(),
+        FailKind::Commands | FailKind::Verdict | FailKind::Unpushed(_) => {
+            "it did not succeed".to_owned()
+        }
     }
 }
 

@@ -261,7 +261,9 @@ fn reason(refusal: &Refusal) -> String {
         Refusal::ForeignAuthor { commit } => format!("commit {commit} is by somebody else"),
         Refusal::NoTrailer { commit } => format!("commit {commit} does not say whose it is"),
         Refusal::Nothing => "its commits change nothing".to_owned(),
-        Refusal::BranchMoved | Refusal::GitHub(_) => "it cannot be published".to_owned(),
+        Refusal::BranchMoved | Refusal::GitHub(_) | Refusal::Fork { .. } => {
+            "it cannot be published".to_owned()
+        }
     }
 }
 

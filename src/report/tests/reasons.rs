@@ -4,14 +4,25 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::model::{
-    AfterQuota, Agent, BudgetScope, CancelledBy, FailKind, Limited, Micros, ParkReason, Refusal,
-    ReportKind, Role, RolePolicy, Shortage, Watchdog,
+    AfterQuota, Agent, BudgetScope, CancelledBy, FailKind, ForkProblem, Limited, Micros,
+    ParkReason, Refusal, ReportKind, Role, RolePolicy, Shortage, Watchdog,
 };
 use crate::report::{ended::ending, limits::refused_at, refused::refused, render};
 
 /// How many characters of a reason stand in a table.
 fn refusals() -> Vec<Refusal> {
-    vec![
+    let problems = [
+        ForkProblem::NotInstalled,
+        ForkProblem::Suspended,
+        ForkProblem::ReadOnly,
+        ForkProblem::NoFork,
+        ForkProblem::Archived,
+        ForkProblem::Hidden,
+        ForkProblem::Behind,
+    ];
+    let name = crate::model::RepositoryName::new("acme", "files-work").expect("a name");
+    let of_fork = problems.map(|problem| Refusal::Fork { name: name.clone(), problem });
+    let mut all = vec![
         Refusal::ProtectedPath(".github/CODEOWNERS".to_owned()),
         Refusal::Workflows(".github/workflows/ci.yml".to_owned()),
         Refusal::TooLarge { what: "212 files of at most 100".to_owned() },
@@ -23,7 +34,9 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Nothing,
         Refusal::BranchMoved,
         Refusal::GitHub("GH013: rule violations found".to_owned()),
-    ]
+    ];
+    all.extend(of_fork);
+    all
 }
 
 fn fails() -> Vec<FailKind> {
@@ -36,6 +49,7 @@ fn fails() -> Vec<FailKind> {
         FailKind::Commands,
         FailKind::Verdict,
         FailKind::Crashed("signal 9".to_owned()),
+        FailKind::Unpushed(sha(ONE)),
     ]
 }
 

@@ -11,7 +11,7 @@ use serde::{
 };
 
 use crate::model::{
-    AfterQuota, Effort, Environment, HostRule, Micros, Preset, ProgramTool, PushPolicy, Role,
+    AfterQuota, Effort, Environment, HostRule, Micros, Preset, ProgramTool, RepositoryName, Role,
     RolePolicy, Until,
 };
 
@@ -37,6 +37,7 @@ pub(super) struct File {
     pub environment: Option<Build>,
     pub test: Option<OneOrMore>,
     pub push: Option<Push>,
+    pub fork: Option<ForkName>,
     pub deploy: Option<Deploy>,
     pub verify: Option<OneOrMore>,
     pub protected: Option<List<Glob>>,
@@ -143,6 +144,14 @@ impl From<RoleKeys> for RolePolicy {
     }
 }
 
+/// What `push` says; where to a fork, `fork` says to which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pushing {
+    AtOnce,
+    AfterApproval,
+    Fork,
+}
+
 /// A value that is written as text or number and judged as a whole.
 trait Judged: Sized {
     /// What would be right; fits after "expected".
@@ -214,14 +223,17 @@ judged! {
         "agents" => Ok(true),
         _ => Err(format!("`audit` is `person` or `agents`, not {text:?}")),
     };
-    /// When a change is pushed.
-    Push(PushPolicy), "`at-once` or `after-approval`", |text| match text {
-        "at-once" => Ok(PushPolicy::AtOnce),
-        "after-approval" => Ok(PushPolicy::AfterApproval),
-        "fork" => Err("`push: fork` is not available: an App cannot push to a fork that it is not \
-                       installed on; `after-approval` lets nothing out before a person has seen it"
-            .to_owned()),
-        _ => Err(format!("`push` is `at-once` or `after-approval`, not {text:?}")),
+    /// When a change is pushed, or that it goes to a fork.
+    Push(Pushing), "`at-once`, `after-approval` or `fork`", |text| match text {
+        "at-once" => Ok(Pushing::AtOnce),
+        "after-approval" => Ok(Pushing::AfterApproval),
+        "fork" => Ok(Pushing::Fork),
+        _ => Err(format!("`push` is `at-once`, `after-approval` or `fork`, not {text:?}")),
+    };
+    /// The fork that is pushed to.
+    ForkName(RepositoryName), "`OWNER/NAME` of a fork", |text| {
+        RepositoryName::try_from(text.to_owned())
+            .map_err(|_| format!("`fork` is `OWNER/NAME` of a fork of this repository, not {text:?}"))
     };
     /// A shell command.
     Shell(String), "a shell command", |text| match text.trim() {

@@ -74,6 +74,15 @@ fn a_review_by_another_provider_needs_two_that_differ() {
 }
 
 #[test]
+fn a_fork_is_named_where_branches_go_to_one() {
+    let policy = parse("version: 1\npush: fork\nfork: acme/files-work").unwrap();
+    assert_eq!(policy.fork().map(ToString::to_string).as_deref(), Some("acme/files-work"));
+    let kept = serde_json::to_string(&policy).unwrap();
+    assert_eq!(serde_json::from_str::<Policy>(&kept).unwrap(), policy);
+    assert_eq!(parse(FULL).unwrap().fork(), None);
+}
+
+#[test]
 fn every_key_is_read() {
     let policy = parse(FULL).unwrap();
     let role = |model: &str| crate::model::RolePolicy {
@@ -181,15 +190,26 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
         (
             "version: 1\npush: fork",
             2,
+            1,
+            "`push: fork` needs `fork: OWNER/NAME`, the fork that Baton pushes to",
+        ),
+        (
+            "version: 1\nfork: acme/work\npush: at-once",
+            2,
+            1,
+            "`fork` needs `push: fork`: otherwise nothing is pushed there",
+        ),
+        (
+            "version: 1\npush: fork\nfork: work",
+            3,
             7,
-            "push: `push: fork` is not available: an App cannot push to a fork that it is not \
-             installed on; `after-approval` lets nothing out before a person has seen it",
+            "fork: `fork` is `OWNER/NAME` of a fork of this repository, not \"work\"",
         ),
         (
             "version: 1\npush: later",
             2,
             7,
-            "push: `push` is `at-once` or `after-approval`, not \"later\"",
+            "push: `push` is `at-once`, `after-approval` or `fork`, not \"later\"",
         ),
         (
             "version: 1\napprove: true",
@@ -389,6 +409,13 @@ fn the_published_schema_and_the_parser_agree() {
         ("version: 1\nroles: {coding: {max_turns: 0}}", false),
         ("version: 1\nroles: {coding: {requests: 10001}}", false),
         ("version: 1\ndeploy: {environment: '..', commands: a}", false),
+        ("version: 1\npush: fork", false),
+        ("version: 1\nfork: acme/work", false),
+        ("version: 1\npush: at-once\nfork: acme/work", false),
+        ("version: 1\npush: fork\nfork: acme/work", true),
+        ("version: 1\npush: fork\nfork: acme/../work", false),
+        ("version: 1\npush: fork\nfork: ../work", false),
+        ("version: 1\npush: later", false),
         ("version: 1\nextra: 1", false),
     ] {
         let value: Value = serde_yaml_ng::from_str(text).unwrap();

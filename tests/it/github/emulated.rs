@@ -26,6 +26,7 @@ pub struct World {
     pub repo: Repo,
     pub clock: Clock,
     pub installation: InstallationId,
+    pub repository: Repository,
     pub first_commit: Sha,
     _folder: TempDir,
 }
@@ -66,7 +67,7 @@ impl World {
         let installation = github.install(OWNER, &["tools"]).unwrap();
         let installation = InstallationId(i64::try_from(installation).unwrap());
         let app = app(&github.api_url(), clock.clone());
-        let repo = app.repository(&Repository {
+        let repository = Repository {
             id: RepositoryId(i64::try_from(made.id).unwrap()),
             installation,
             name: RepositoryName::new(OWNER, "tools").unwrap(),
@@ -74,9 +75,10 @@ impl World {
             private: options.private,
             off: false,
             policy_error: None,
-        });
+        };
+        let repo = app.repository(&repository);
         let first_commit = Sha::new(made.first_commit).unwrap();
-        Self { github, app, repo, clock, installation, first_commit, _folder: folder }
+        Self { github, app, repo, clock, installation, repository, first_commit, _folder: folder }
     }
 
     /// Opens an issue as the owner.
@@ -95,7 +97,8 @@ impl World {
     pub async fn own_pull(&self) -> (u64, Sha) {
         let head = self.push("baton/1-fix", "one\nTWO\nthree\n");
         let (from, to) = (branch("baton/1-fix"), branch("main"));
-        let created = self.repo.create_pull("Fix", "text", &from, &to, true).await.unwrap();
+        let created =
+            self.repo.create_pull("Fix", "text", &self.repo, &from, &to, true).await.unwrap();
         assert!(created.draft);
         (created.number, head)
     }

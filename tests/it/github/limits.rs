@@ -174,7 +174,7 @@ async fn what_a_forgotten_filter_lets_through_is_not_taken_for_its_own() {
     let (repo, sha) = (stub.repo(), Sha::new("a".repeat(40)).unwrap());
     assert_eq!(repo.find_issue_by_marker("<!-- mark -->").await, Ok(None));
     assert_eq!(repo.find_check(&sha, "baton / plan").await, Ok(None));
-    assert_eq!(repo.find_pull(&repository(7).default_branch).await, Ok(None));
+    assert_eq!(repo.find_pull(&repo, &repository(7).default_branch).await, Ok(None));
     let production = Environment::new("production").unwrap();
     assert_eq!(repo.find_deployment(&production, &sha, "m").await, Ok(None));
     assert_eq!(repo.branch_head(&repository(7).default_branch).await, Ok(None));

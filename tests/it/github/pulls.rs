@@ -14,7 +14,7 @@ fn remark(finding: u32, path: &str, line: u32) -> ReviewComment {
 async fn a_pull_request_is_opened_found_changed_made_ready_and_merged() {
     let world = World::start().await;
     let (number, head) = world.own_pull().await;
-    let pull = world.repo.find_pull(&branch("baton/1-fix")).await.unwrap().unwrap();
+    let pull = world.repo.find_pull(&world.repo, &branch("baton/1-fix")).await.unwrap().unwrap();
     assert_eq!(pull, world.repo.pull(number).await.unwrap());
     assert_eq!((pull.number, pull.open, pull.draft, &pull.head), (number, true, true, &head));
     assert_eq!((pull.branch, pull.base.as_str()), (Some(branch("baton/1-fix")), "main"));
@@ -31,9 +31,9 @@ async fn a_pull_request_is_opened_found_changed_made_ready_and_merged() {
     let merged = world.github.as_user(OWNER).merge_pull(REPO, number, None).unwrap();
     let pull = world.repo.pull(number).await.unwrap();
     assert_eq!((pull.open, pull.merged.clone()), (false, Some(Sha::new(merged).unwrap())));
-    let found = world.repo.find_pull(&branch("baton/1-fix")).await.unwrap().unwrap();
+    let found = world.repo.find_pull(&world.repo, &branch("baton/1-fix")).await.unwrap().unwrap();
     assert_eq!(found.merged, pull.merged);
-    assert_eq!(world.repo.find_pull(&branch("main")).await, Ok(None));
+    assert_eq!(world.repo.find_pull(&world.repo, &branch("main")).await, Ok(None));
 }
 
 #[tokio::test]
@@ -53,9 +53,10 @@ async fn a_second_pull_request_from_a_branch_is_refused_and_the_first_one_found(
     let world = World::start().await;
     let (number, _) = world.own_pull().await;
     let (from, to) = (branch("baton/1-fix"), branch("main"));
-    let second = world.repo.create_pull("Again", "text", &from, &to, true).await.unwrap_err();
+    let second =
+        world.repo.create_pull("Again", "text", &world.repo, &from, &to, true).await.unwrap_err();
     assert!(matches!(second, GitHubError::Refused { status: 422, .. }), "{second}");
-    assert_eq!(world.repo.find_pull(&from).await.unwrap().unwrap().number, number);
+    assert_eq!(world.repo.find_pull(&world.repo, &from).await.unwrap().unwrap().number, number);
 }
 
 #[tokio::test]
@@ -63,7 +64,8 @@ async fn where_there_are_no_drafts_the_pull_request_is_ready() {
     let world = World::with(RepositoryOptions { private: true, drafts: false }).await;
     world.push("baton/1-fix", "other\n");
     let (from, to) = (branch("baton/1-fix"), branch("main"));
-    let created = world.repo.create_pull("Fix", "text", &from, &to, true).await.unwrap();
+    let created =
+        world.repo.create_pull("Fix", "text", &world.repo, &from, &to, true).await.unwrap();
     assert!(!created.draft);
     assert!(!world.repo.pull(created.number).await.unwrap().draft);
 }

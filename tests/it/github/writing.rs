@@ -92,7 +92,8 @@ async fn drafts_that_a_plan_does_not_have_become_ready_pull_requests() {
     .await;
     let branch = |name: &str| baton::model::BranchName::new(name).unwrap();
     let (head, base) = (branch("baton/3-fix"), branch("main"));
-    let created = stub.repo().create_pull("Fix", "text", &head, &base, true).await.unwrap();
+    let repo = stub.repo();
+    let created = repo.create_pull("Fix", "text", &repo, &head, &base, true).await.unwrap();
     assert_eq!((created.number, created.draft), (12, false));
     assert_eq!(stub.asked().len(), 2);
 }

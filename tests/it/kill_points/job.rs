@@ -6,7 +6,7 @@ use baton::{
     cli::demo::world::{MAINTAINER, REPOSITORY, Recipe, World},
     db::Address,
 };
-use emulators::{models::Crew, sample};
+use emulators::{github::Phase, models::Crew, sample};
 use sqlx::PgPool;
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::support::{
     database::TestDatabase,
+    forks,
     server::{Operator, Process},
 };
 
@@ -32,6 +33,8 @@ pub struct Job {
     pub issue: u64,
     /// How often mara had to ask for another try of a deployment that nobody knew the end of.
     pub retries: i32,
+    /// The App's installation on the fork, where branches go to one.
+    fork: Option<u64>,
     operator: Operator,
     killer: Arc<Killer>,
     process: Process,
@@ -80,6 +83,15 @@ pub async fn second_server() -> String {
 
 /// Plays the main job while Baton is killed at these moments.
 pub async fn play(moments: Vec<Moment>) -> Played {
+    played(Killer::new(moments), false).await
+}
+
+/// The same with branches that go to a fork, while Baton is killed at these requests.
+pub async fn play_to_fork(named: impl IntoIterator<Item = (&'static str, Phase)>) -> Played {
+    played(Killer::at(named), true).await
+}
+
+async fn played(killer: Arc<Killer>, to_fork: bool) -> Played {
     let database = TestDatabase::new().await;
     let temporary = tempfile::Builder::new().prefix("baton-kill-").tempdir().unwrap();
     let folder = temporary.path().to_owned();
@@ -87,10 +99,13 @@ pub async fn play(moments: Vec<Moment>) -> Played {
     let Address::Socket { folder: socket, user, database: name } = database.address() else {
         panic!("the tests' server is reached by its socket")
     };
-    let killer = Killer::new(moments);
     let wire = Wire::listen(folder.join("wire"), &socket, Arc::clone(&killer));
-    let recipe = Recipe::new(folder.join("world"), Arc::new(Crew::new()));
+    let mut recipe = Recipe::new(folder.join("world"), Arc::new(Crew::new()));
+    if to_fork {
+        forks::to_fork(&mut recipe);
+    }
     let world = recipe.build().await.unwrap();
+    let fork = to_fork.then(|| forks::make_fork(&world.github));
     world.github.set_probe(Some(killer.probe()));
     let operator = Operator::new(&world, &folder, &wire.url(&user, &name));
     let process = operator.spawn();
@@ -98,7 +113,7 @@ pub async fn play(moments: Vec<Moment>) -> Played {
     let pool = database.pool.clone();
     let problem = None;
     let mut job =
-        Job { world, pool, folder, issue: 0, retries: 0, operator, killer, process, problem };
+        Job { world, pool, folder, issue: 0, retries: 0, fork, operator, killer, process, problem };
     job.whole().await;
     job.end().await
 }
@@ -199,7 +214,8 @@ impl Job {
     /// Stops everything and looks at what is left.
     async fn end(self) -> Played {
         self.killer.rest();
-        let Self { world, pool, folder, issue, retries, operator, killer, process, problem } = self;
+        let Self { world, pool, folder, issue, retries, fork, operator, killer, process, problem } =
+            self;
         let status = process.stop().await;
         let mut problems: Vec<String> = problem.into_iter().collect();
         if !status.success() {
@@ -209,6 +225,7 @@ impl Job {
         if problems.is_empty() {
             let lost_at_most = kills.len();
             problems.extend(ending::on_github(&world.github, issue));
+            problems.extend(fork.into_iter().flat_map(|fork| forks::wrong(&world.github, fork)));
             problems.extend(ending::in_database(&pool, lost_at_most, retries).await);
         }
         problems.extend(ending::on_machine(&folder).await);

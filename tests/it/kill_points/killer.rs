@@ -1,6 +1,7 @@
 //! Decides when Baton dies, and counts the moments at which it could have.
 
 use std::{
+    collections::VecDeque,
     fmt,
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard},
@@ -70,6 +71,8 @@ pub struct Killer {
 #[derive(Default)]
 struct State {
     moments: Vec<Moment>,
+    /// Requests by their names, in the order in which they are to be met.
+    named: VecDeque<(&'static str, Phase)>,
     victim: Option<Pid>,
     requests: u64,
     commits: u64,
@@ -79,6 +82,12 @@ struct State {
 impl Killer {
     pub fn new(moments: Vec<Moment>) -> Arc<Self> {
         Arc::new(Self { state: Mutex::new(State { moments, ..State::default() }) })
+    }
+
+    /// Kills at these requests, each as `GET /path`, one after the other.
+    pub fn at(named: impl IntoIterator<Item = (&'static str, Phase)>) -> Arc<Self> {
+        let named = named.into_iter().collect();
+        Arc::new(Self { state: Mutex::new(State { named, ..State::default() }) })
     }
 
     /// Watches a process that was just started.
@@ -110,7 +119,7 @@ impl Killer {
             let what = format!("{} {}", point.method, point.path);
             let mut state = killer.state();
             state.requests = state.requests.max(point.index + 1);
-            let killed = state.strike(moment, &what);
+            let killed = state.strike(moment, &what) || state.strike_named(&what, point.phase);
             drop(state);
             if killed && point.phase == Phase::Before {
                 // The request was never received: leaving this way, nothing is applied or printed.
@@ -141,13 +150,22 @@ impl Killer {
 
 impl State {
     fn strike(&mut self, moment: Moment, what: &str) -> bool {
-        if !self.moments.contains(&moment) {
+        self.moments.contains(&moment) && self.kill(format!("{moment} ({what})"))
+    }
+
+    fn strike_named(&mut self, what: &str, phase: Phase) -> bool {
+        if self.named.front() != Some(&(what, phase)) || !self.kill(format!("{phase:?} {what}")) {
             return false;
         }
+        self.named.pop_front();
+        true
+    }
+
+    fn kill(&mut self, at: String) -> bool {
         let Some(pid) = self.victim.take() else { return false };
         // It is not reaped before it was seen to be dead: the id is its own.
         kill_process(pid, Signal::KILL).unwrap();
-        self.kills.push(format!("{moment} ({what})"));
+        self.kills.push(at);
         true
     }
 }

@@ -220,7 +220,7 @@ fn one_check_each(github: &GitHub) {
 }
 
 /// Every request, answer and delivery, judged by what GitHub publishes.
-fn fits_githubs_schemas(github: &GitHub) {
+pub fn fits_githubs_schemas(github: &GitHub) {
     let folder = node_modules().expect("the schemas of GitHub are there (npm ci)");
     let judge = Judge::from_node_modules(&folder).expect("the schemas can be read (npm ci)");
     let requests = github.requests();

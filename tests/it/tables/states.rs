@@ -15,6 +15,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Nothing,
         Refusal::BranchMoved,
         Refusal::GitHub("f".into()),
+        Refusal::Fork {
+            name: RepositoryName::new("acme", "work").unwrap(),
+            problem: ForkProblem::NoFork,
+        },
     ]
 }
 
@@ -43,6 +47,7 @@ fn fail_kinds() -> Vec<FailKind> {
         FailKind::Commands,
         FailKind::Verdict,
         FailKind::Crashed("e".into()),
+        FailKind::Unpushed(sha('7')),
     ]
 }
 

@@ -61,6 +61,7 @@ fn handle(state: &mut State, parts: &Parts, query: Vec<(String, String)>, body: 
         return Err(refusal);
     }
     let path = parts.uri.path().to_owned();
+    state.note_use(&caller, &path);
     let mut call = Call { state, caller, path: path.clone(), query, body };
     let decoded: Vec<String> =
         path.trim_matches('/').split('/').map(|segment| decode(segment, false)).collect();

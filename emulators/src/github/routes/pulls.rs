@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::answer::{Answer, Handled, Refusal};
+use super::super::auth::Caller;
 use super::super::auth::Level::{Read, Write};
 use super::super::git;
 use super::super::json::merge;
@@ -31,7 +32,6 @@ pub(super) fn route(call: &mut Call<'_>, method: &str, segments: &[&str]) -> Opt
 fn list(call: &Call<'_>, repository: (&str, &str)) -> Handled {
     let id = call.reach(repository, &["pull_requests"], Read)?;
     let repository = call.state.repository(id)?;
-    let owner = call.state.login(repository.owner);
     let state = call.parameter("state").unwrap_or("open");
     let mut wanted: Vec<&Issue> = repository
         .issues
@@ -39,6 +39,8 @@ fn list(call: &Call<'_>, repository: (&str, &str)) -> Handled {
         .filter(|issue| state == "all" || state == issue.state())
         .filter(|issue| {
             issue.pull.as_ref().is_some_and(|pull| {
+                let from = call.state.repositories.get(&pull.head_repository);
+                let owner = from.map_or("", |from| call.state.login(from.owner));
                 let head = format!("{owner}:{}", pull.head_branch);
                 call.parameter("head").is_none_or(|asked| asked.eq_ignore_ascii_case(&head))
                     && call.parameter("base").is_none_or(|asked| asked == pull.base_branch)
@@ -71,9 +73,31 @@ fn open(call: &mut Call<'_>, repository: (&str, &str)) -> Handled {
     let base = call.required("PullRequest", "base")?;
     let body = call.text("body")?.unwrap_or_default();
     let draft = call.body["draft"].as_bool().unwrap_or(false);
-    let new = NewPull { head: &head, base: &base, title: &title, body: &body, draft };
+    let from = call.state.pull_head(id, &head, call.text("head_repo")?.as_deref())?;
+    check_fork(call, id, from.repository)?;
+    let new = NewPull { head: &from, base: &base, title: &title, body: &body, draft };
     let number = call.state.open_pull(id, call.bot(), &new)?;
     Ok(Answer::created(shown(call, id, number)?))
+}
+
+/// A private fork has to be in the token's reach; and who may not push to a fork cannot let maintainers
+/// push there, which they may unless it is denied.
+fn check_fork(call: &Call<'_>, id: u64, from: u64) -> Result<(), Refusal> {
+    let reached = match &call.caller {
+        Caller::Installation(token) => call.state.token_repositories(token).contains(&from),
+        Caller::App | Caller::Anonymous => false,
+    };
+    if from == id || reached {
+        return Ok(());
+    }
+    if call.state.repository(from)?.private {
+        return Err(Refusal::field("PullRequest", "head", "invalid"));
+    }
+    if call.body["maintainer_can_modify"].as_bool() != Some(false) {
+        let message = "Fork collab can't be granted by someone without permission";
+        return Err(Refusal::custom("PullRequest", "fork_collab", message));
+    }
+    Ok(())
 }
 
 fn get(call: &mut Call<'_>, repository: (&str, &str), pull: &str) -> Handled {

@@ -20,7 +20,14 @@ pub(super) fn route(call: &mut Call<'_>, method: &str, segments: &[&str]) -> Opt
 
 fn get(call: &Call<'_>, repository: (&str, &str)) -> Handled {
     let id = call.reach(repository, &["metadata"], Read)?;
-    Ok(Answer::ok(call.state.repository_json(call.state.repository(id)?)))
+    let repository = call.state.repository(id)?;
+    let mut shape = call.state.repository_json(repository);
+    if let Some(parent) = repository.parent {
+        for (name, id) in [("parent", parent), ("source", call.state.source(id))] {
+            shape[name] = call.state.repository_json(call.state.repository(id)?);
+        }
+    }
+    Ok(Answer::ok(shape))
 }
 
 fn installation(call: &Call<'_>, (owner, name): (&str, &str)) -> Handled {
