@@ -1,6 +1,6 @@
-//! What the limit at which the gateway stopped an agent makes of its end.
+//! What a limit that an agent met, the gateway's or the machine's, makes of its end.
 
-use crate::model::{AgentId, End, FailKind, Limited};
+use crate::model::{AgentId, End, Excess, FailKind, Limited};
 
 /// Says which limit an agent met last at the gateway, if no request of its was answered since.
 pub type LimitOf = dyn Fn(AgentId) -> Option<Limited> + Send + Sync;
@@ -26,6 +26,19 @@ pub(super) fn end_at(end: End, limited: Option<Limited>) -> (End, Option<Limited
         }
     };
     (end, stopped)
+}
+
+/// The end of an agent that was killed as it took too much of the machine; what its program says of that
+/// differs, too.
+pub(super) fn end_over(end: End, excess: Excess) -> End {
+    match end {
+        End::Succeeded | End::Asked(_) | End::Cancelled(_) => end,
+        End::Failed(_)
+        | End::TimedOut(_)
+        | End::OutOfBudget
+        | End::OutOfQuota { .. }
+        | End::Lost => End::Failed(FailKind::Resources(excess)),
+    }
 }
 
 #[cfg(test)]

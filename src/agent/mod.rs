@@ -7,6 +7,7 @@
 //! repository needs to be built is its [`Ground`]; what a run is given of that are its [`Supplies`].
 
 mod commands;
+mod fence;
 mod ground;
 mod inside;
 mod life;

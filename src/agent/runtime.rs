@@ -8,7 +8,7 @@ use std::{
 use super::{Toolchains, inside::Inside, limit::LimitOf, sampler::InUse};
 use crate::{
     egress::Exits,
-    model::Timestamp,
+    model::{Ceiling, Timestamp},
     sandbox::{Gateway, Kind, Mount, Owner, Sandbox, kill_users, own},
     workspace::{WorkspaceKey, Workspaces},
 };
@@ -33,6 +33,8 @@ pub struct Runtime {
     pub(super) limit_of: Box<LimitOf>,
     /// The agents that run now.
     pub(super) in_use: InUse,
+    /// What each agent and each command may take in all.
+    pub(super) ceiling: Ceiling,
     /// Why nothing may start, with the remedy.
     remedy: RwLock<Option<String>>,
 }
@@ -96,8 +98,15 @@ impl Runtime {
             quota_back,
             limit_of,
             in_use,
+            ceiling: Ceiling::default(),
             remedy,
         }
+    }
+
+    /// Lets each agent and each command take so much in all.
+    #[must_use]
+    pub fn within(self, ceiling: Ceiling) -> Self {
+        Self { ceiling, ..self }
     }
 
     /// Looks whether the sandbox holds. Until it does, no agent starts.

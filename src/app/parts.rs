@@ -247,7 +247,8 @@ pub(super) fn runtime(
         is_root.then_some(owner),
         Box::new(gateway.quota_back()),
         Box::new(gateway.limited()),
-    ))
+    )
+    .within(agents.ceiling))
 }
 
 /// The providers that agents can be of here.

@@ -36,8 +36,8 @@ impl Agents {
 fn line(agent: &AgentLine) -> String {
     let waits = agent.waits_for.map(|lack| format!(", waits for {}", lack.awaited()));
     format!(
-        "{:>5}  {}#{} {} {}  {}{}  {}  cpu {}  memory {} now, {} at most  written {}  {} tokens  {}  \
-         {} tool calls, {} retries",
+        "{:>5}  {}#{} {} {}  {}{}  {}  cpu {}  memory {} now, {} at most  written {}, {} held  {} tokens  \
+         {}  {} tool calls, {} retries",
         agent.id,
         agent.repository,
         agent.number,
@@ -50,6 +50,7 @@ fn line(agent: &AgentLine) -> String {
         bytes(agent.memory_bytes),
         bytes(agent.memory_peak_bytes),
         bytes(agent.written_bytes),
+        bytes(agent.held_bytes),
         agent.tokens,
         Micros(agent.cost_micros),
         agent.calls,
@@ -95,6 +96,7 @@ fn failure(kind: &FailKind) -> String {
         FailKind::Commands => ("the repository's commands", ""),
         FailKind::Verdict => ("the verdict", ""),
         FailKind::Crashed(why) => ("crashed", why.as_str()),
+        FailKind::Resources(excess) => return format!("took {}", excess.words()),
     };
     let why: String = why.lines().next().unwrap_or_default().chars().take(100).collect();
     if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") }

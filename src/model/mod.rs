@@ -6,6 +6,7 @@
 mod act;
 mod agent;
 mod approval;
+mod ceiling;
 mod command;
 mod egress;
 mod event;
@@ -35,6 +36,7 @@ mod tool;
 pub use act::{Act, NotHere, Reaction, Reply};
 pub use agent::{AgentEvent, Inputs, Message, TodoItem, TodoState, TokenUsage};
 pub use approval::{Approval, Approved, Difference};
+pub use ceiling::{Ceiling, Excess};
 pub use command::{Command, Form};
 pub use egress::{Blocked, EgressRule, Fetch, Fetched, Fetcher, HostRule, SET_UP};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, AgentId, CommandRunId, PlanHash, QuestionId, Role, Sha, Timestamp};
+use super::{ActorId, AgentId, CommandRunId, Excess, PlanHash, QuestionId, Role, Sha, Timestamp};
 
 /// A node of the workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -438,4 +438,6 @@ pub enum FailKind {
     Verdict,
     /// The process ended without a result.
     Crashed(String),
+    /// It took more of the machine than one may.
+    Resources(Excess),
 }

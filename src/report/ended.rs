@@ -140,6 +140,11 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
             ),
             again,
         ),
+        FailKind::Resources(excess) => (
+            "took too much of the machine",
+            format!("The {verb} agent took {} and was ended; others were not touched.", excess.words()),
+            format!("`/{name} retry` tries again; that setting is for whoever runs the server."),
+        ),
         FailKind::Commands => commands_failed(situation, stage),
         FailKind::Verdict => (
             "not good enough",
@@ -164,7 +169,8 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
         | FailKind::InvalidOutcome(_)
         | FailKind::Model(_)
         | FailKind::Tools(_)
-        | FailKind::Crashed(_) => Conclusion::ActionRequired,
+        | FailKind::Crashed(_)
+        | FailKind::Resources(_) => Conclusion::ActionRequired,
     };
     Ending { conclusion, title: title.to_owned(), what, next }
 }

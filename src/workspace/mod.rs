@@ -44,4 +44,4 @@ pub use push::{Push, Pushed};
 pub use read::{Change, Commit, Mirror};
 pub use refuse::Rules;
 pub use sign::{Signature, trailers};
-pub use weight::weight;
+pub use weight::{held, weight};

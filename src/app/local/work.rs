@@ -171,6 +171,7 @@ fn failure(kind: &FailKind) -> String {
         FailKind::Tools(why) => format!("its tools cannot be reached: {why}"),
         FailKind::Model(why) => format!("the model API refused: {why}"),
         FailKind::Crashed(why) => format!("it ended without an answer: {why}"),
+        FailKind::Resources(excess) => format!("it took {}", excess.words()),
         FailKind::Commands | FailKind::Verdict => "it did not succeed".to_owned(),
     }
 }

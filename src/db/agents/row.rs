@@ -50,6 +50,7 @@ struct Row {
     memory_bytes: i64,
     memory_peak_bytes: i64,
     written_bytes: i64,
+    held_bytes: i64,
     waits_for: Option<String>,
     todo: serde_json::Value,
     last_line: Option<String>,
@@ -86,6 +87,7 @@ impl Row {
                 memory: self.memory_bytes.unsigned_abs(),
                 memory_peak: self.memory_peak_bytes.unsigned_abs(),
                 written: self.written_bytes.unsigned_abs(),
+                held: self.held_bytes.unsigned_abs(),
             },
             waits_for: self
                 .waits_for
@@ -125,8 +127,8 @@ async fn select(executor: impl PgExecutor<'_>, which: Which) -> Result<Vec<Agent
         Row,
         "SELECT a.id, a.task_id, a.stage_id, t.repository_id, s.key, a.attempt, a.provider, a.model,
              a.session_id, a.resumes_id, a.inputs, a.base, a.head, a.state_data, a.outcome,
-             a.cost_micros, a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes, a.waits_for,
-             a.todo, a.last_line, a.wanted, a.limited, a.node_id, a.created_at, a.started_at,
+             a.cost_micros, a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes, a.held_bytes,
+             a.waits_for, a.todo, a.last_line, a.wanted, a.limited, a.node_id, a.created_at, a.started_at,
              a.heartbeat_at, a.last_output_at, a.ended_at
          FROM agents a JOIN stages s ON s.id = a.stage_id JOIN tasks t ON t.id = a.task_id
          WHERE ($1::bigint IS NULL OR a.id = $1) AND ($2::bigint IS NULL OR a.task_id = $2)
