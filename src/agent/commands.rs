@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Note, Order, Runtime, Stock, Stream, Supplies, Wires, fence::Fence, inside::mount, inside::overlays,
-    supplies::Fitting,
+    Note, Order, Runtime, Stock, Stream, Supplies, Wires, fence::Fence, inside::mount,
+    inside::overlays, supplies::Fitting,
 };
 use crate::{
     model::{CommandResult, RepositoryId, RunState, Sha, Untrusted},

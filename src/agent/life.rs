@@ -4,8 +4,8 @@ use secrecy::SecretString;
 
 use super::{
     Rendered, Runtime, Supplies, Wires,
-    inside::Inside,
     fence::Fence,
+    inside::Inside,
     limit::{end_at, end_over},
     orders::Note,
     processes::Processes,

@@ -404,7 +404,16 @@ fn end_of(refusal: Option<ModelRefusal>, kind: FailKind, quota_back: &QuotaBack)
         Some((RefusalKind::Quota, until)) => {
             End::OutOfQuota { until: until.unwrap_or_else(quota_back) }
         }
+        Some((RefusalKind::Unavailable, _)) => End::Failed(away(kind)),
         Some(_) | None => End::Failed(kind),
+    }
+}
+
+/// What the API did not answer is no refusal.
+fn away(kind: FailKind) -> FailKind {
+    match kind {
+        FailKind::Model(words) => FailKind::Away(words),
+        other => other,
     }
 }
 
@@ -474,5 +483,7 @@ mod tests {
         assert_eq!(end(refusal(RefusalKind::Quota, Some(until))), End::OutOfQuota { until });
         assert_eq!(end(refusal(RefusalKind::Budget, None)), End::OutOfBudget);
         assert_eq!(end(None), End::Failed(FailKind::Model("429".to_owned())));
+        let away = End::Failed(FailKind::Away("429".to_owned()));
+        assert_eq!(end(refusal(RefusalKind::Unavailable, None)), away);
     }
 }

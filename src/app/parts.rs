@@ -248,7 +248,8 @@ pub(super) fn runtime(
         Box::new(gateway.quota_back()),
         Box::new(gateway.limited()),
     )
-    .within(agents.ceiling))
+    .within(agents.ceiling)
+    .told_of(Box::new(gateway.refused())))
 }
 
 /// The providers that agents can be of here.

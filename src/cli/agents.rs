@@ -92,6 +92,7 @@ fn failure(kind: &FailKind) -> String {
         FailKind::Provider(why) => ("its program", why.as_str()),
         FailKind::InvalidOutcome(why) => ("no valid outcome", why.as_str()),
         FailKind::Model(why) => ("the model API", why.as_str()),
+        FailKind::Away(why) => ("the model API was away", why.as_str()),
         FailKind::Tools(why) => ("the tool server", why.as_str()),
         FailKind::Commands => ("the repository's commands", ""),
         FailKind::Verdict => ("the verdict", ""),

@@ -94,7 +94,8 @@ mod tests {
     #[test]
     fn the_first_limit_that_is_passed_is_named_with_its_setting() {
         let ceiling = Ceiling { memory: 10 << 30, disk: 20, cpu_ms: 120_000 };
-        let most = Footprint { memory: 10 << 30, held: 20, cpu_ms: 120_000, ..Footprint::default() };
+        let most =
+            Footprint { memory: 10 << 30, held: 20, cpu_ms: 120_000, ..Footprint::default() };
         assert_eq!(ceiling.passed_by(most), None);
         let words = |taken| ceiling.passed_by(taken).map(Excess::words);
         let memory = "more than 10.0 GiB of memory (memory_gb in [sandbox])";

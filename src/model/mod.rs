@@ -45,15 +45,15 @@ pub use footprint::{Footprint, size};
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Share, Sweep};
 pub use letter::{Addressee, Letter, LetterKind};
-pub use limited::{BudgetScope, Limited, Shortage};
+pub use limited::{Barred, BudgetScope, Limited, Shortage};
 pub use money::{BUDGET_SPENT, Micros};
 pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
     PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
 pub use policy::{
-    AfterQuota, BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy,
-    RolePolicy, Until, usual_model,
+    AfterQuota, BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Mishap, Policy, PushPolicy,
+    Restarts, RolePolicy, Until, usual_model,
 };
 pub use preset::Preset;
 pub use question::{Answer, Fallback, Question};

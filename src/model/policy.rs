@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, EgressRule, Environment, HostRule, Micros, Preset, Role};
+use super::{ActorId, EgressRule, End, Environment, FailKind, HostRule, Micros, Preset, Role};
 
 /// How far Baton goes alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -75,6 +75,69 @@ pub struct Policy {
     /// Whether a task that ran out of quota goes on by itself once there is more.
     #[serde(default)]
     pub after_quota: AfterQuota,
+    /// What is tried again by itself.
+    #[serde(default)]
+    pub restarts: Restarts,
+}
+
+/// How often, and after what, a stage is played again without being asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarts {
+    /// How often in a row.
+    pub times: u32,
+    /// After what.
+    pub after: Vec<Mishap>,
+}
+
+impl Default for Restarts {
+    fn default() -> Self {
+        Self { times: 3, after: Mishap::ALL.to_vec() }
+    }
+}
+
+/// An end of an agent that says little about its work: another attempt may go better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mishap {
+    /// Its program ended without a result.
+    Crashed,
+    /// The model API failed or did not answer, to the end.
+    Model,
+    /// Baton's tools could not be reached from inside.
+    Tools,
+    /// Baton died under it.
+    Lost,
+}
+
+impl Mishap {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Crashed, Self::Model, Self::Tools, Self::Lost];
+
+    /// Which one an end was, if it was one.
+    #[must_use]
+    pub fn of(end: &End) -> Option<Self> {
+        match end {
+            End::Lost => Some(Self::Lost),
+            End::Failed(FailKind::Crashed(_)) => Some(Self::Crashed),
+            End::Failed(FailKind::Away(_)) => Some(Self::Model),
+            End::Failed(FailKind::Tools(_)) => Some(Self::Tools),
+            End::Failed(
+                FailKind::Setup(_)
+                | FailKind::Provider(_)
+                | FailKind::InvalidOutcome(_)
+                | FailKind::Model(_)
+                | FailKind::Commands
+                | FailKind::Verdict
+                | FailKind::Resources(_),
+            )
+            | End::Succeeded
+            | End::Asked(_)
+            | End::OutOfQuota { .. }
+            | End::OutOfBudget
+            | End::TimedOut(_)
+            | End::Cancelled(_) => None,
+        }
+    }
 }
 
 /// Who lets a task go on once the model's provider gives more.
@@ -258,6 +321,7 @@ impl Default for Policy {
             agents: None,
             bots: Vec::new(),
             after_quota: AfterQuota::Auto,
+            restarts: Restarts::default(),
         }
     }
 }

@@ -430,6 +430,8 @@ pub enum FailKind {
     InvalidOutcome(String),
     /// The model API refused.
     Model(String),
+    /// The model API failed or did not answer, however often it was asked.
+    Away(String),
     /// Baton's tool server could not be reached from inside.
     Tools(String),
     /// The repository's own commands failed.

@@ -132,6 +132,11 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
             );
             ("the model API refused", format!("The model API refused: {}", detail(why)), next)
         }),
+        FailKind::Away(why) => (
+            "the model API was away",
+            format!("The model API failed or did not answer: {}", detail(why)),
+            again,
+        ),
         FailKind::Tools(why) => (
             "the agent could not reach Baton's tools",
             format!(
@@ -168,6 +173,7 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
         | FailKind::Provider(_)
         | FailKind::InvalidOutcome(_)
         | FailKind::Model(_)
+        | FailKind::Away(_)
         | FailKind::Tools(_)
         | FailKind::Crashed(_)
         | FailKind::Resources(_) => Conclusion::ActionRequired,

@@ -9,9 +9,10 @@ mod mistake;
 pub use mistake::PolicyMistake;
 
 use crate::model::{
-    ActorId, AfterQuota, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, Role, Until,
+    ActorId, AfterQuota, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, Restarts, Role,
+    Until,
 };
-use keys::{Build, File, OneOrMore, Version};
+use keys::{Again, Build, File, OneOrMore, Version};
 
 /// A longer file is nobody's writing: 64 KiB.
 const MOST_BYTES: usize = 64 * 1024;
@@ -87,6 +88,7 @@ fn filled(file: File) -> Policy {
         agents,
         bots,
         resume_after_quota,
+        restarts,
     } = file;
     let default = Policy::default();
     let shell = |given: OneOrMore| given.0.into_iter().map(|command| command.0).collect();
@@ -112,6 +114,17 @@ fn filled(file: File) -> Policy {
         agents: agents.map(|agents| agents.0),
         bots: bots.unwrap_or_default().0.into_iter().map(|bot| ActorId(bot.0)).collect(),
         after_quota: resume_after_quota.map_or(default.after_quota, |resuming| resuming.0),
+        restarts: again(restarts),
+    }
+}
+
+fn again(written: Option<Again>) -> Restarts {
+    let Some(Again { times, after }) = written else { return Restarts::default() };
+    let default = Restarts::default();
+    let after = after.map(|list| list.0.into_iter().map(|after| after.0).collect());
+    Restarts {
+        times: times.map_or(default.times, |times| times.0),
+        after: after.unwrap_or(default.after),
     }
 }
 

@@ -168,6 +168,7 @@ fn failure(kind: &FailKind) -> String {
         FailKind::Setup(why) => format!("it could not start: {why}"),
         FailKind::Provider(why) => format!("its program failed: {why}"),
         FailKind::InvalidOutcome(why) => format!("its answer is not of the agreed form: {why}"),
+        FailKind::Away(why) => format!("the model API was away: {why}"),
         FailKind::Tools(why) => format!("its tools cannot be reached: {why}"),
         FailKind::Model(why) => format!("the model API refused: {why}"),
         FailKind::Crashed(why) => format!("it ended without an answer: {why}"),

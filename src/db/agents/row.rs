@@ -52,10 +52,12 @@ struct Row {
     written_bytes: i64,
     held_bytes: i64,
     waits_for: Option<String>,
+    not_before: Option<Timestamp>,
     todo: serde_json::Value,
     last_line: Option<String>,
     wanted: Option<String>,
     limited: Option<serde_json::Value>,
+    refused: serde_json::Value,
     node_id: Option<i64>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
@@ -93,10 +95,12 @@ impl Row {
                 .waits_for
                 .map(|it| decode::read_name("what is lacking", it))
                 .transpose()?,
+            not_before: self.not_before,
             todo: decode::read("agent's list", self.todo)?,
             last_line: self.last_line.map(Untrusted),
             wanted: self.wanted.map(|it| decode::read_name("stop", it)).transpose()?,
             limited: self.limited.map(|it| decode::read("agent's limit", it)).transpose()?,
+            refused: decode::read("what the gateway refused", self.refused)?,
             started_at: self.started_at,
             ended_at: self.ended_at,
         };
@@ -128,7 +132,7 @@ async fn select(executor: impl PgExecutor<'_>, which: Which) -> Result<Vec<Agent
         "SELECT a.id, a.task_id, a.stage_id, t.repository_id, s.key, a.attempt, a.provider, a.model,
              a.session_id, a.resumes_id, a.inputs, a.base, a.head, a.state_data, a.outcome,
              a.cost_micros, a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes, a.held_bytes,
-             a.waits_for, a.todo, a.last_line, a.wanted, a.limited, a.node_id, a.created_at, a.started_at,
+             a.waits_for, a.not_before, a.todo, a.last_line, a.wanted, a.limited, a.refused, a.node_id, a.created_at, a.started_at,
              a.heartbeat_at, a.last_output_at, a.ended_at
          FROM agents a JOIN stages s ON s.id = a.stage_id JOIN tasks t ON t.id = a.task_id
          WHERE ($1::bigint IS NULL OR a.id = $1) AND ($2::bigint IS NULL OR a.task_id = $2)

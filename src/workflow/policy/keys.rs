@@ -11,7 +11,7 @@ use serde::{
 };
 
 use crate::model::{
-    AfterQuota, Environment, HostRule, Micros, Preset, PushPolicy, Role, RolePolicy, Until,
+    AfterQuota, Environment, HostRule, Micros, Mishap, Preset, PushPolicy, Role, RolePolicy, Until,
 };
 
 /// The most entries of one list.
@@ -46,6 +46,7 @@ pub(super) struct File {
     pub agents: Option<Agents>,
     pub bots: Option<List<BotId>>,
     pub resume_after_quota: Option<Resuming>,
+    pub restarts: Option<Again>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,6 +60,14 @@ pub(super) struct Deploy {
 #[serde(deny_unknown_fields)]
 pub(super) struct Review {
     pub other_provider: bool,
+}
+
+/// What is tried again by itself.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Again {
+    pub times: Option<Times>,
+    pub after: Option<List<After>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -258,6 +267,16 @@ judged! {
         "auto" => Ok(AfterQuota::Auto),
         "person" => Ok(AfterQuota::Person),
         _ => Err(format!("`resume_after_quota` is `auto` or `person`, not {text:?}")),
+    };
+    /// How often a stage is tried again by itself.
+    Times(u32), "times from 0 to 10", |text| between(text, "times", 0, 10);
+    /// After what it is.
+    After(Mishap), "`crashed`, `model`, `tools` or `lost`", |text| match text {
+        "crashed" => Ok(Mishap::Crashed),
+        "model" => Ok(Mishap::Model),
+        "tools" => Ok(Mishap::Tools),
+        "lost" => Ok(Mishap::Lost),
+        _ => Err(format!("`after` holds `crashed`, `model`, `tools` or `lost`, not {text:?}")),
     };
     /// Money for one task or one agent.
     Budget(Micros), "dollars", |text| match text.parse() {

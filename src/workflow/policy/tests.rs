@@ -41,6 +41,7 @@ max_rounds: 2
 agents: 3
 bots: [49699333]
 resume_after_quota: person
+restarts: {times: 1, after: [crashed, model]}
 ";
 
 fn mistake(text: &str) -> PolicyMistake {
@@ -113,6 +114,10 @@ fn every_key_is_read() {
             agents: Some(3),
             bots: vec![ActorId(49_699_333)],
             after_quota: AfterQuota::Person,
+            restarts: crate::model::Restarts {
+                times: 1,
+                after: vec![crate::model::Mishap::Crashed, crate::model::Mishap::Model],
+            },
         }
     );
 }
