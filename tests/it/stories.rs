@@ -4,6 +4,11 @@
 //! - `pushes`   – what waits for a person before it is pushed
 //! - `quiet`    – who may not, and what is nobody's business
 //! - `steering` – commands, labels, closing, deleting
+//! - `again`    – what is tried again by itself
+//! - `barred`   – ways out that the gateway closes
+//! - `taking`   – what takes too much of the machine
+//! - `killing`  – stops that do not wait
+//! - `forgetting` – mirrors that nobody needs any more
 //! - `asking`   – agents that ask people
 //! - `noticing` – what agents notice outside of their task
 //! - `audits`   – `/baton audit`
@@ -17,11 +22,15 @@
 //! - `talking`  – agents that write to each other
 //! - `replicas` – two of them on one database
 
+mod again;
 mod asking;
 mod audits;
+mod barred;
 mod capacity;
 mod codex;
+mod forgetting;
 mod hanging;
+mod killing;
 mod money;
 mod noticing;
 mod pushes;
@@ -29,6 +38,7 @@ mod quiet;
 mod replicas;
 mod restarts;
 mod steering;
+mod taking;
 mod talking;
 mod watching;
 mod webhooks;

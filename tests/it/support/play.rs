@@ -367,6 +367,10 @@ impl Play {
                 });
             }
             Effect::Switch { off } => self.s.repository.off = *off,
+            Effect::StartNow { agent } => {
+                let waiting = self.s.agents.iter_mut().find(|it| it.id == *agent).unwrap();
+                waiting.not_before = None;
+            }
             Effect::FollowUp { .. } | Effect::Act(_) | Effect::Raise(_) => {}
         }
     }
@@ -433,10 +437,12 @@ impl Play {
             cost: Micros(140_000),
             footprint: Footprint::default(),
             waits_for: None,
+            not_before: None,
             todo: Vec::new(),
             last_line: None,
             wanted: None,
             limited: None,
+            refused: Vec::new(),
             started_at: Some(now()),
             ended_at: None,
         });
