@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Note, Order, Runtime, Stream, Supplies, Wires, inside::mount, inside::overlays,
-    supplies::Fitting,
+    Note, Order, Runtime, Stock, Stream, Supplies, Wires, fence::Fence, inside::mount,
+    inside::overlays, supplies::Fitting,
 };
 use crate::{
     model::{CommandResult, RepositoryId, RunState, Sha, Untrusted},
@@ -64,14 +64,16 @@ impl Runtime {
         let mounts =
             workspace.mounts().into_iter().map(mount).chain(fitting.mounts.iter().cloned());
         let mounts: Vec<Mount> = mounts.collect();
+        let fence = self.fence_of(errand);
         let mut results = Vec::new();
         let mut state = None;
         for command in &errand.commands {
             let mut spec = command_spec(errand, command, &mounts, &workspace.tree, &fitting);
             spec.overlays = overlays(&workspace);
+            spec.limits.memory_bytes = Some(self.ceiling.memory);
             spec.name = errand.key.as_str().to_owned();
             spec.image.clone_from(&fitting.image);
-            match self.one(spec, command, errand.limit, &mut wires).await {
+            match self.one(spec, command, (errand.limit, &fence), &mut wires).await {
                 Ok(result) => {
                     let passed = result.exit == Some(0);
                     results.push(result);
@@ -97,11 +99,21 @@ impl Runtime {
         })
     }
 
+    /// Around its workspace, and the layer that it makes.
+    fn fence_of(&self, errand: &Errand) -> Fence {
+        let layer = match errand.supplies.as_ref().map(|supplies| &supplies.stock) {
+            Some(Stock::Making(making)) => Some(making.folders.folder().to_owned()),
+            Some(Stock::Shown(_) | Stock::Copied(_) | Stock::Empty) | None => None,
+        };
+        let own = self.workspaces.path(&errand.key);
+        Fence::new(self.ceiling, [own].into_iter().chain(layer).collect())
+    }
+
     async fn one(
         &self,
         spec: Spec,
         command: &str,
-        limit: Duration,
+        (limit, fence): (Duration, &Fence),
         wires: &mut Wires,
     ) -> Result<CommandResult, String> {
         let begun = Instant::now();
@@ -109,10 +121,15 @@ impl Runtime {
         drop(running.stdin.take());
         let (out, error) = (running.stdout.take(), running.stderr.take());
         let mut kept = Kept::default();
+        let meter = running.meter();
         let exit = tokio::select! {
             exit = follow(&mut running, out, error, &mut kept, &wires.notes) => exit,
             () = tokio::time::sleep(limit) => {
                 kept.add(format!("\n[Baton ended this command after {} s]\n", limit.as_secs()).as_bytes());
+                None
+            }
+            excess = fence.passed(&meter) => {
+                kept.add(format!("\n[Baton ended this command: it took {}]\n", excess.words()).as_bytes());
                 None
             }
             Some(Order::Stop { .. }) = wires.orders.recv() => return Err("it was stopped".to_owned()),

@@ -4,8 +4,9 @@ use secrecy::SecretString;
 
 use super::{
     Rendered, Runtime, Supplies, Wires,
+    fence::Fence,
     inside::Inside,
-    limit::end_at,
+    limit::{end_at, end_over},
     orders::Note,
     processes::Processes,
     prompt, sampler,
@@ -159,16 +160,21 @@ impl Runtime {
             &*self.quota_back,
             self.tools_of(assignment),
         );
-        let ended = sampler::beside(assignment.agent, &self.in_use, notes, playing).await?;
+        let fence = Fence::new(self.ceiling, vec![self.workspaces.path(&workspace.key)]);
+        let (ended, excess) =
+            sampler::beside(assignment.agent, &self.in_use, &fence, notes, playing).await;
+        let ended = ended?;
         if let Some(exit) = &fitting.exit {
             let _ = wires.notes.send(Note::Fetched(exit.seen())).await;
         }
         let head = match assignment.role.writes() {
+            true if excess.is_some() => self.rescued(assignment, workspace).await,
             true => self.taken_in(assignment, workspace).await?,
             false => None,
         };
         let session = processes.session(&provider.launch().session_file);
         let (end, limited) = end_at(ended.end, (self.limit_of)(assignment.agent));
+        let end = excess.map_or(end.clone(), |excess| end_over(end, excess));
         Ok(Life { end, outcome: ended.outcome, head, session, limited })
     }
 
@@ -189,7 +195,22 @@ impl Runtime {
         let leftovers =
             format!("Keep what was not committed\n\n{}", assignment.trailers.join("\n"));
         let import = Import { commit_leftovers: Some(leftovers) };
-        match self.workspaces.import(workspace, &Inside(self.sandbox.clone()), &import).await {
+        self.import(workspace, &import).await
+    }
+
+    /// Takes in what an agent had committed that took too much; what it had not may be what was too much.
+    async fn rescued(&self, assignment: &Assignment, workspace: &Workspace) -> Option<Sha> {
+        match self.import(workspace, &Import { commit_leftovers: None }).await {
+            Ok(head) => head,
+            Err(problem) => {
+                tracing::warn!(agent.id = %assignment.agent, %problem, "nothing is kept of an agent");
+                None
+            }
+        }
+    }
+
+    async fn import(&self, workspace: &Workspace, import: &Import) -> Result<Option<Sha>, String> {
+        match self.workspaces.import(workspace, &Inside(self.sandbox.clone()), import).await {
             Ok(imported) => Ok(Some(imported.head)),
             Err(error) => Err(format!("the agent's commits could not be taken in: {error}")),
         }

@@ -1,9 +1,9 @@
-//! What the limit at which the gateway stopped an agent makes of its end, and what a refusal of the model's
-//! API does where the gateway knows of none.
+//! What a limit that an agent met, the gateway's or the machine's, makes of its end, and what a refusal of the
+//! model's API does where the gateway knows of none.
 
 use super::runtime::QuotaBack;
 use crate::{
-    model::{AgentId, End, FailKind, Limited},
+    model::{AgentId, End, Excess, FailKind, Limited},
     provider::{ModelRefusal, RefusalKind},
 };
 
@@ -40,7 +40,29 @@ pub(super) fn end_of(refusal: Option<ModelRefusal>, kind: FailKind, quota_back: 
         Some((RefusalKind::Quota, until)) => {
             End::OutOfQuota { until: until.unwrap_or_else(quota_back) }
         }
+        Some((RefusalKind::Unavailable, _)) => End::Failed(away(kind)),
         Some(_) | None => End::Failed(kind),
+    }
+}
+
+/// What the API did not answer is no refusal.
+fn away(kind: FailKind) -> FailKind {
+    match kind {
+        FailKind::Model(words) => FailKind::Away(words),
+        other => other,
+    }
+}
+
+/// The end of an agent that was killed as it took too much of the machine; what its program says of that
+/// differs, too.
+pub(super) fn end_over(end: End, excess: Excess) -> End {
+    match end {
+        End::Succeeded | End::Asked(_) | End::Cancelled(_) => end,
+        End::Failed(_)
+        | End::TimedOut(_)
+        | End::OutOfBudget
+        | End::OutOfQuota { .. }
+        | End::Lost => End::Failed(FailKind::Resources(excess)),
     }
 }
 
@@ -88,5 +110,7 @@ mod tests {
         assert_eq!(end(refusal(RefusalKind::Quota, Some(until))), End::OutOfQuota { until });
         assert_eq!(end(refusal(RefusalKind::Budget, None)), End::OutOfBudget);
         assert_eq!(end(None), End::Failed(FailKind::Model("429".to_owned())));
+        let away = End::Failed(FailKind::Away("429".to_owned()));
+        assert_eq!(end(refusal(RefusalKind::Unavailable, None)), away);
     }
 }

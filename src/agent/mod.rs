@@ -8,6 +8,7 @@
 
 mod commands;
 mod devcontainer;
+mod fence;
 mod ground;
 mod inside;
 mod life;

@@ -121,7 +121,7 @@ impl<'a> Processes<'a> {
         self.furnish(command, session).map_err(|error| format!("the agent's session: {error}"))?;
         let spec = self.spec(command)?;
         let running = self.runtime.sandbox.start(spec).await.map_err(|error| error.to_string())?;
-        self.runtime.in_use.put(self.assignment.agent, running.meter());
+        self.runtime.in_use.put(self.assignment.agent, &running);
         Ok(running)
     }
 
@@ -156,6 +156,7 @@ impl<'a> Processes<'a> {
         spec.overlays = inside::overlays(self.workspace);
         spec.gateway = Some(self.gateway.clone());
         spec.network = Network::None;
+        spec.limits.memory_bytes = Some(self.runtime.ceiling.memory);
         Ok(spec)
     }
 

@@ -9,7 +9,7 @@ use std::{
 use super::{Toolchains, inside::Inside, limit::LimitOf, sampler::InUse, tending};
 use crate::{
     egress::Exits,
-    model::Timestamp,
+    model::{AgentId, Barred, Ceiling, Timestamp},
     sandbox::{Gateway, Kind, Mount, Owner, Sandbox, kill_users, own},
     workspace::{WorkspaceKey, Workspaces},
 };
@@ -36,12 +36,19 @@ pub struct Runtime {
     pub(super) in_use: InUse,
     /// Whether Baton's own tools answer.
     pub(super) tools_told: tending::Tools,
+    /// What each agent and each command may take in all.
+    pub(super) ceiling: Ceiling,
+    /// What the gateway refused an agent.
+    refused: Box<RefusedOf>,
     /// Why nothing may start, with the remedy.
     remedy: RwLock<Option<String>>,
 }
 
 /// Says when asking the model API again makes sense; asked when it gave no more.
 pub type QuotaBack = dyn Fn() -> Timestamp + Send + Sync;
+
+/// Says what the gateway refused an agent since it was last asked.
+pub type RefusedOf = dyn Fn(AgentId) -> Vec<Barred> + Send + Sync;
 
 /// The programs that agents are.
 #[derive(Debug, Clone, Default)]
@@ -100,8 +107,28 @@ impl Runtime {
             limit_of,
             in_use,
             tools_told,
+            ceiling: Ceiling::default(),
+            refused: Box::new(|_| Vec::new()),
             remedy,
         }
+    }
+
+    /// Lets each agent and each command take so much in all.
+    #[must_use]
+    pub fn within(self, ceiling: Ceiling) -> Self {
+        Self { ceiling, ..self }
+    }
+
+    /// Asks this for what the gateway refuses agents.
+    #[must_use]
+    pub fn told_of(self, refused: Box<RefusedOf>) -> Self {
+        Self { refused, ..self }
+    }
+
+    /// Which ways out an agent tried that the gateway closes, since this was last asked.
+    #[must_use]
+    pub fn refused(&self, agent: AgentId) -> Vec<Barred> {
+        (self.refused)(agent)
     }
 
     /// Looks whether the sandbox holds. Until it does, no agent starts.

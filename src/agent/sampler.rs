@@ -1,21 +1,20 @@
-//! Looks at what a running agent uses, as long as it runs.
+//! Looks at what a running agent uses, as long as it runs, and ends it where that is too much.
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::sync::mpsc;
 
-use super::{Runtime, orders::Note};
+use super::{Runtime, fence::Fence, orders::Note};
 use crate::{
-    model::{AgentId, Footprint},
-    sandbox::Meter,
+    model::{AgentId, Excess, Footprint},
+    sandbox::{Meter, Running, Stopper},
 };
 
-/// How often, once it has run for a while. A look costs less than a millisecond of processor time.
-const EVERY: Duration = Duration::from_secs(2);
 /// After how long it is looked at first; the pauses double from here on, as a program takes its memory when
 /// it starts, and some are done soon.
 const FIRST: Duration = Duration::from_millis(50);
@@ -28,6 +27,7 @@ pub(super) struct InUse(Mutex<BTreeMap<AgentId, Seen>>);
 struct Seen {
     before: Footprint,
     now: Meter,
+    stopper: Stopper,
 }
 
 impl Seen {
@@ -38,10 +38,17 @@ impl Seen {
 
 impl InUse {
     /// Looks at this process of an agent from now on; the one before it has ended.
-    pub fn put(&self, agent: AgentId, meter: Meter) {
+    pub fn put(&self, agent: AgentId, running: &Running) {
         let mut seen = self.seen();
         let before = seen.get(&agent).map(Seen::last).unwrap_or_default();
-        seen.insert(agent, Seen { before, now: meter });
+        seen.insert(agent, Seen { before, now: running.meter(), stopper: running.stopper() });
+    }
+
+    /// Kills what runs of an agent, with all that it started.
+    fn kill(&self, agent: AgentId) {
+        if let Some(seen) = self.seen().get(&agent) {
+            seen.stopper.kill();
+        }
     }
 
     fn seen(&self) -> MutexGuard<'_, BTreeMap<AgentId, Seen>> {
@@ -83,32 +90,50 @@ impl Runtime {
     }
 }
 
-/// Plays what there is to play, and tells meanwhile and at the end what the agent uses.
+/// Plays what there is to play, tells meanwhile and at the end what the agent uses, and ends it where that
+/// is too much. Gives what was.
 pub(super) async fn beside<T>(
     agent: AgentId,
     in_use: &InUse,
+    fence: &Fence,
     notes: mpsc::Sender<Note>,
     playing: impl Future<Output = T>,
-) -> T {
+) -> (T, Option<Excess>) {
     let _out = Out(in_use, agent);
-    let mut playing = std::pin::pin!(playing);
-    let mut pause = FIRST;
-    let ended = loop {
-        tokio::select! {
-            biased;
-            ended = &mut playing => break ended,
-            () = tokio::time::sleep(pause) => {
-                if let Some(footprint) = in_use.look(agent).await {
-                    pause = (pause * 2).min(EVERY);
-                    // Never waited for: whoever is slow gets the next one.
-                    let _ = notes.try_send(Note::Footprint(footprint));
-                }
-            }
-        }
+    let mut excess = None;
+    let ended = tokio::select! {
+        biased;
+        ended = playing => ended,
+        never = looking(agent, in_use, fence, &notes, &mut excess) => match never {},
+        never = fence.weighing() => match never {},
     };
-    if let Some(footprint) = in_use.last(agent) {
+    if let Some(seen) = in_use.last(agent) {
+        fence.weigh().await;
         // Nobody listens any more: nothing is kept.
-        let _ = notes.send(Note::Footprint(footprint)).await;
+        let _ = notes.send(Note::Footprint(fence.judge(seen).0)).await;
     }
-    ended
+    (ended, excess)
+}
+
+/// Looks at an agent again and again. Each of its processes that comes after one was too much ends, too.
+async fn looking(
+    agent: AgentId,
+    in_use: &InUse,
+    fence: &Fence,
+    notes: &mpsc::Sender<Note>,
+    excess: &mut Option<Excess>,
+) -> Infallible {
+    let mut pause = FIRST;
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(seen) = in_use.look(agent).await else { continue };
+        let (taken, passed) = fence.judge(seen);
+        *excess = excess.or(passed);
+        if excess.is_some() {
+            in_use.kill(agent);
+        }
+        pause = (pause * 2).min(fence.pause(taken));
+        // Never waited for: whoever is slow gets the next one.
+        let _ = notes.try_send(Note::Footprint(taken));
+    }
 }

@@ -25,7 +25,7 @@ pub(super) async fn render(parts: &Parts) -> Result<String, DbError> {
         ("agents_waiting", "Queued agents, by what they wait for"),
         (
             "agents_taken",
-            "What agents take: memory now, time on processors and bytes written in all",
+            "What agents take: memory and disk held now, time on processors and bytes written in all",
         ),
         ("jobs", "Jobs that wait, by lane"),
     ];

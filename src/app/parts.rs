@@ -247,7 +247,9 @@ pub(super) fn runtime(
         is_root.then_some(owner),
         Box::new(gateway.quota_back()),
         Box::new(gateway.limited()),
-    ))
+    )
+    .within(agents.ceiling)
+    .told_of(Box::new(gateway.refused())))
 }
 
 /// The providers that agents can be of here.

@@ -36,7 +36,7 @@ impl Agents {
 fn line(agent: &AgentLine) -> String {
     let waits = agent.waits_for.map(|lack| format!(", waits for {}", lack.awaited()));
     format!(
-        "{:>5}  {}#{} {} {}  {}{}  {}  cpu {}  memory {} now, {} at most  written {}  {} tokens  {}  \
+        "{:>5}  {}#{} {} {}  {}{}  {}  cpu {}  memory {} now, {} at most  written {}, {} held  {} tokens  {}  \
          {} tool calls, {} failed, {} denied, {} retries{}",
         agent.id,
         agent.repository,
@@ -50,6 +50,7 @@ fn line(agent: &AgentLine) -> String {
         bytes(agent.memory_bytes),
         bytes(agent.memory_peak_bytes),
         bytes(agent.written_bytes),
+        bytes(agent.held_bytes),
         agent.tokens,
         Micros(agent.cost_micros),
         agent.calls,
@@ -103,11 +104,13 @@ fn failure(kind: &FailKind) -> String {
         FailKind::Provider(why) => ("its program", why.as_str()),
         FailKind::InvalidOutcome(why) => ("no valid outcome", why.as_str()),
         FailKind::Model(why) => ("the model API", why.as_str()),
+        FailKind::Away(why) => ("the model API was away", why.as_str()),
         FailKind::Tools(why) => ("the tool server", why.as_str()),
         FailKind::Commands => ("the repository's commands", ""),
         FailKind::Verdict => ("the verdict", ""),
         FailKind::Crashed(why) => ("crashed", why.as_str()),
         FailKind::Unpushed(commit) => ("not pushed", commit.short()),
+        FailKind::Resources(excess) => return format!("took {}", excess.words()),
     };
     let why: String = why.lines().next().unwrap_or_default().chars().take(100).collect();
     if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") }

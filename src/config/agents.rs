@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{Containers, Source};
-use crate::model::{Micros, usual_model};
+use crate::model::{Ceiling, Micros, usual_model};
 
 /// Everything about running agents.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Agents {
     pub command: Vec<String>,
     /// Where they run.
     pub sandbox: SandboxChoice,
+    /// What each of them, and each command, may take of the machine in all.
+    pub ceiling: Ceiling,
     /// Anthropic's API behind the gateway.
     pub upstream: Upstream,
     /// OpenAI's API behind the gateway.
@@ -148,6 +150,7 @@ impl Agents {
             codex,
             command,
             sandbox: SandboxChoice::Bubblewrap,
+            ceiling: Ceiling::default(),
             upstream,
             openai,
             prices,

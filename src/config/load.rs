@@ -46,14 +46,14 @@ impl Config {
         let file_data: Option<String> = source.section("data");
         let data =
             source.variable("BATON_DATA").or(file_data).unwrap_or_else(|| ".baton".to_owned());
-        let (choice, sandbox) = sandbox::read(&mut source);
+        let (choice, sandbox, ceiling) = sandbox::read(&mut source);
         let config = Self {
             name,
             data: PathBuf::from(data),
             database_url: source.database_url(),
             github: GitHub::read(&mut source),
             listen: Listen::read(&mut source),
-            agents: Agents { sandbox: choice, ..Agents::read(&mut source) },
+            agents: Agents { sandbox: choice, ceiling, ..Agents::read(&mut source) },
             sandbox,
             limits: limits::read(&mut source),
             keep: keep::read(&mut source),
@@ -85,8 +85,8 @@ impl Local {
         file: Option<&str>,
     ) -> Result<Self, Mistakes> {
         let mut source = Source::new(environment, file);
-        let (sandbox, SandboxTools { tools }) = sandbox::read(&mut source);
-        let agents = Agents { sandbox, ..Agents::read(&mut source) };
+        let (sandbox, SandboxTools { tools }, ceiling) = sandbox::read(&mut source);
+        let agents = Agents { sandbox, ceiling, ..Agents::read(&mut source) };
         let local = Self { agents, tools, limits: limits::read(&mut source) };
         source.so_far()?;
         Ok(local)
@@ -188,6 +188,8 @@ mod tests {
             ("kind = \"host\"", "kind in [sandbox]"),
             ("socket = \"tcp:1\"", "socket in [sandbox]"),
             ("cpus = -1.0", "cpus in [sandbox]"),
+            ("memory_gb = 0", "memory_gb in [sandbox]"),
+            ("disk_gb = 0\ncpu_minutes = 0", "cpu_minutes in [sandbox]"),
         ] {
             let refused = chosen(&format!("[sandbox]\n{wrong}\n")).unwrap_err().to_string();
             assert!(refused.contains(name), "{wrong}: {refused}");

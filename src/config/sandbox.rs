@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{SandboxChoice, Source};
+use crate::model::Ceiling;
 
 /// Folders of tools outside of `/usr`.
 #[derive(Debug, Clone, Default)]
@@ -35,10 +36,13 @@ struct File {
     socket: Option<PathBuf>,
     cpus: Option<f64>,
     tools: Option<Vec<String>>,
+    memory_gb: Option<u32>,
+    disk_gb: Option<u32>,
+    cpu_minutes: Option<u32>,
 }
 
-/// The section: where agents run, and what they see of the machine there.
-pub(super) fn read(source: &mut Source) -> (SandboxChoice, SandboxTools) {
+/// The section: where agents run, what they see of the machine there, and what they may take of it.
+pub(super) fn read(source: &mut Source) -> (SandboxChoice, SandboxTools, Ceiling) {
     let file: File = source.section("sandbox");
     let mut tools = Vec::new();
     for entry in file.tools.iter().flatten() {
@@ -50,7 +54,26 @@ pub(super) fn read(source: &mut Source) -> (SandboxChoice, SandboxTools) {
             ),
         }
     }
-    (choice(source, file), SandboxTools { tools })
+    let ceiling = ceiling(source, &file);
+    (choice(source, file), SandboxTools { tools }, ceiling)
+}
+
+/// What one agent or command may take in all.
+fn ceiling(source: &mut Source, file: &File) -> Ceiling {
+    let mut of = |name: &str, figure: Option<u32>, unit: u64, usual: u64| match figure {
+        Some(0) => {
+            source.mistake(&format!("{name} in [sandbox]"), "is 0: nothing could run");
+            usual
+        }
+        Some(figure) => u64::from(figure) * unit,
+        None => usual,
+    };
+    let usual = Ceiling::default();
+    Ceiling {
+        memory: of("memory_gb", file.memory_gb, 1 << 30, usual.memory),
+        disk: of("disk_gb", file.disk_gb, 1 << 30, usual.disk),
+        cpu_ms: of("cpu_minutes", file.cpu_minutes, 60_000, usual.cpu_ms),
+    }
 }
 
 fn choice(source: &mut Source, file: File) -> SandboxChoice {

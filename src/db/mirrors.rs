@@ -1,66 +1,41 @@
-//! `mirrors`: which machine has which repository on its disk.
+//! What speaks for keeping a repository's mirror on a disk.
 
 use sqlx::PgExecutor;
 
-use super::{DbError, nodes::NodeId};
-use crate::model::{RepositoryId, Timestamp};
+use super::DbError;
+use crate::model::RepositoryId;
 
-/// Notes that a mirror was fetched.
-///
-/// # Errors
-/// When the database is away.
-pub async fn upsert(
-    executor: impl PgExecutor<'_>,
-    repository: RepositoryId,
-    node: NodeId,
-    path: &str,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    sqlx::query!(
-        "INSERT INTO mirrors (repository_id, node_id, path, fetched_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (repository_id, node_id) DO UPDATE SET path = $3, fetched_at = $4",
-        repository.0,
-        node.0,
-        path,
-        now,
-    )
-    .execute(executor)
-    .await?;
-    Ok(())
+/// Who may still need a mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MirrorUse {
+    /// Baton no longer serves the repository.
+    pub removed: bool,
+    /// A task of it is not over: commits that were never pushed may be in the mirror alone.
+    pub open: bool,
+    /// An agent or a run of it is queued or at work.
+    pub at_work: bool,
 }
 
-/// Lists the mirrors of a machine whose repository is no longer installed.
+/// Says what speaks for keeping a mirror; nothing is known of a repository that was never entered.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn list_unneeded(
+pub async fn mirror_use(
     executor: impl PgExecutor<'_>,
-    node: NodeId,
-) -> Result<Vec<(RepositoryId, String)>, DbError> {
-    let rows = sqlx::query!(
-        "SELECT m.repository_id, m.path FROM mirrors m JOIN repositories r ON r.id = m.repository_id
-         WHERE m.node_id = $1 AND r.removed_at IS NOT NULL ORDER BY m.repository_id",
-        node.0,
+    repository: RepositoryId,
+) -> Result<Option<MirrorUse>, DbError> {
+    let found = sqlx::query_as!(
+        MirrorUse,
+        r#"SELECT r.removed_at IS NOT NULL OR i.deleted_at IS NOT NULL AS "removed!",
+               EXISTS (SELECT FROM tasks t WHERE t.repository_id = r.id AND t.closed_at IS NULL)
+                   AS "open!",
+               EXISTS (SELECT FROM tasks t JOIN agents a ON a.task_id = t.id
+                       WHERE t.repository_id = r.id AND a.ended_at IS NULL)
+                   OR EXISTS (SELECT FROM tasks t JOIN command_runs c ON c.task_id = t.id
+                       WHERE t.repository_id = r.id AND c.ended_at IS NULL) AS "at_work!"
+           FROM repositories r JOIN installations i ON i.id = r.installation_id
+           WHERE r.id = $1"#,
+        repository.0,
     );
-    let rows = rows.fetch_all(executor).await?.into_iter();
-    Ok(rows.map(|row| (RepositoryId(row.repository_id), row.path)).collect())
-}
-
-/// Forgets a mirror whose folder is gone.
-///
-/// # Errors
-/// When the database is away.
-pub async fn delete(
-    executor: impl PgExecutor<'_>,
-    repository: RepositoryId,
-    node: NodeId,
-) -> Result<(), DbError> {
-    sqlx::query!(
-        "DELETE FROM mirrors WHERE repository_id = $1 AND node_id = $2",
-        repository.0,
-        node.0,
-    )
-    .execute(executor)
-    .await?;
-    Ok(())
+    Ok(found.fetch_optional(executor).await?)
 }

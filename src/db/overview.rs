@@ -121,7 +121,7 @@ pub struct Figure {
 }
 
 /// Counts tasks by state, open agents by state and by what they wait for, waiting jobs by lane; and what agents
-/// take: memory those that are open, time and disk all that are kept.
+/// take: memory and disk held those that are open, time and bytes written all that are kept.
 ///
 /// # Errors
 /// When the database is away.
@@ -139,9 +139,11 @@ pub async fn figures(executor: impl PgExecutor<'_>) -> Result<Vec<Figure>, DbErr
            SELECT 'agents_taken', taken.label, taken.amount FROM
                (SELECT coalesce(sum(memory_bytes) FILTER (WHERE ended_at IS NULL), 0)::bigint AS memory,
                        coalesce(sum(cpu_ms), 0)::bigint AS cpu,
-                       coalesce(sum(written_bytes), 0)::bigint AS written FROM agents) AS a,
+                       coalesce(sum(written_bytes), 0)::bigint AS written,
+                       coalesce(sum(held_bytes) FILTER (WHERE ended_at IS NULL), 0)::bigint AS held
+                FROM agents) AS a,
                LATERAL (VALUES ('memory_bytes', a.memory), ('processor_ms', a.cpu),
-                   ('written_bytes', a.written)) AS taken (label, amount)
+                   ('written_bytes', a.written), ('held_bytes', a.held)) AS taken (label, amount)
            UNION ALL
            SELECT 'jobs', lane, count(*) FROM jobs WHERE lease_token IS NULL GROUP BY lane"#
     );
@@ -207,6 +209,8 @@ pub struct AgentLine {
     pub memory_peak_bytes: i64,
     /// Bytes written to disks.
     pub written_bytes: i64,
+    /// Bytes that its workspace held on disk, at its end or when it was last weighed.
+    pub held_bytes: i64,
     /// Tokens of all kinds.
     pub tokens: i64,
     /// Spent, in micro-USD; what is not settled yet counts as reserved.
@@ -240,7 +244,7 @@ pub async fn list_agent_lines(
                a.provider, a.state_data, a.waits_for,
                coalesce((extract(epoch FROM coalesce(a.ended_at, $2) - a.started_at) * 1000)::bigint, 0)
                    AS "wall_ms!",
-               a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes,
+               a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes, a.held_bytes,
                coalesce(u.tokens, 0) AS "tokens!", coalesce(u.cost, 0) AS "cost!",
                greatest(a.program_calls, a.tool_calls)::bigint AS "calls!", a.failed_calls,
                a.denied_calls, a.model_retries, a.told_tokens, a.told_micros
@@ -278,6 +282,7 @@ pub async fn list_agent_lines(
             memory_bytes: row.memory_bytes,
             memory_peak_bytes: row.memory_peak_bytes,
             written_bytes: row.written_bytes,
+            held_bytes: row.held_bytes,
             tokens: row.tokens,
             cost_micros: row.cost,
             calls: row.calls,

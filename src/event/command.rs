@@ -110,7 +110,7 @@ impl Call {
             "review" => Command::Review,
             "audit" => Command::Audit,
             "retry" => Command::Retry,
-            "stop" => Command::Stop,
+            "stop" => Command::Stop { now: named(line).as_deref() == Some("now") },
             "resume" => Command::Resume,
             "budget" => Command::Budget { add: added(line) },
             "provider" => Command::Provider { provider: named(line) },

@@ -11,6 +11,9 @@ use crate::model::{BUDGET_SPENT, BudgetScope, Limited};
 
 use super::headers::SHOULD_RETRY;
 
+/// How much is kept of what an agent's program named, in characters.
+const LONGEST_TRIED: usize = 100;
+
 /// Why a request is not let through.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -66,6 +69,28 @@ impl Refusal {
             | Self::Source(_)
             | Self::NoCredential(_) => StatusCode::FORBIDDEN,
         }
+    }
+
+    /// What was tried, where it was a way out that nobody has; none for limits, and for what is merely broken.
+    pub(super) fn tried(&self) -> Option<String> {
+        let tried = match self {
+            Self::Path { method, path } => format!("{method} {path}"),
+            Self::Query(query) => format!("the query {query}"),
+            Self::Field(field) => format!("the field {field}"),
+            Self::Tool(kind) => kind.clone(),
+            Self::Content(kind) => format!("content of type {kind}"),
+            Self::Source(kind) => format!("a source of type {kind}"),
+            Self::UnknownToken
+            | Self::Ended
+            | Self::Limited(_)
+            | Self::Resting { .. }
+            | Self::Malformed(_)
+            | Self::TooLarge
+            | Self::NoCredential(_)
+            | Self::OutOfReach
+            | Self::Unreachable => return None,
+        };
+        Some(tried.chars().take(LONGEST_TRIED).collect())
     }
 
     /// The API's word for it: <https://docs.claude.com/en/api/errors>.

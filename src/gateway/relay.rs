@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::model::{AgentId, Limited, Shortage, Timestamp};
+use crate::model::{AgentId, Barred, Limited, Shortage, Timestamp, Untrusted};
 
 use super::agents::{AgentGrant, Agents, RequestUsage, Reservation, Reserved, token_hash};
 use super::bill::{Bill, Size};
@@ -66,7 +66,12 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
     /// The limit that each agent met last, until a request of its is answered.
     pub(super) limited: Mutex<HashMap<AgentId, Limited>>,
+    /// What each agent was refused besides, since that was last asked for.
+    pub(super) refused: Mutex<HashMap<AgentId, Vec<Barred>>>,
 }
+
+/// How many different refusals of one agent are told apart.
+const MOST_REFUSED: usize = 20;
 
 impl Shared {
     /// When an API whose credentials all rest has one again; the latest where several do.
@@ -82,6 +87,23 @@ impl Shared {
     /// Gives the limit that an agent met last, and forgets it.
     pub(super) fn take_limited(&self, agent: AgentId) -> Option<Limited> {
         self.limited.lock().unwrap_or_else(PoisonError::into_inner).remove(&agent)
+    }
+
+    /// Gives what an agent was refused since this was last asked.
+    pub(super) fn take_refused(&self, agent: AgentId) -> Vec<Barred> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.remove(&agent).unwrap_or_default()
+    }
+
+    /// Notes that an agent tried a way out, and tells which agent; none where it was something else.
+    async fn tried(&self, token: Option<[u8; 32]>, refusal: &Refusal) -> Option<AgentId> {
+        let (token, what) = (token?, refusal.tried()?);
+        let grant =
+            self.agents.of_token(token).await.ok().flatten().filter(|grant| !grant.ended)?;
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = refused.entry(grant.agent).or_default();
+        Barred::add(all, Barred { what: Untrusted(what), times: 1 }, MOST_REFUSED);
+        Some(grant.agent)
     }
 
     /// Refuses a request at a limit, and remembers that for the agent's end.
@@ -106,10 +128,12 @@ pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
         return StatusCode::OK.into_response();
     }
     let dialect = Dialect::of_path(request.uri().path());
-    match relay(shared, request).await {
+    let token = headers::token(request.headers()).map(token_hash);
+    match relay(Arc::clone(&shared), request).await {
         Ok(response) => response,
         Err(refusal) => {
-            tracing::info!(reason = %refusal, "a model request was refused");
+            let agent = shared.tried(token, &refusal).await.map(|agent| agent.0);
+            tracing::info!(agent.id = agent, reason = %refusal, "a model request was refused");
             dialect.refuse(refusal)
         }
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::model::{AgentId, Limited, Timestamp};
+use crate::model::{AgentId, Barred, Limited, Timestamp};
 
 use super::agents::Agents;
 use super::relay::{self, Shared, Upstream};
@@ -90,6 +90,7 @@ impl Gateway {
             running: TaskTracker::new(),
             stop: CancellationToken::new(),
             limited: Mutex::default(),
+            refused: Mutex::default(),
         });
         let accepting = CancellationToken::new();
         let router = Router::new().fallback(relay::serve).with_state(Arc::clone(&shared));
@@ -120,6 +121,12 @@ impl Gateway {
     pub fn limited(&self) -> impl Fn(AgentId) -> Option<Limited> + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move |agent| shared.take_limited(agent)
+    }
+
+    /// Tells, also after the gateway went, which ways out an agent tried since that was last asked.
+    pub fn refused(&self) -> impl Fn(AgentId) -> Vec<Barred> + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |agent| shared.take_refused(agent)
     }
 
     /// Stops: takes no more requests, lets open ones go on for three seconds, ends them, and returns

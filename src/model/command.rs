@@ -46,7 +46,11 @@ pub enum Command {
     /// Run the failed or parked stage again.
     Retry,
     /// Stop everything of this task and keep what there is.
-    Stop,
+    Stop {
+        /// Kill its agents, rather than interrupt them.
+        #[serde(default)]
+        now: bool,
+    },
     /// Go on after a stop or a parking.
     Resume,
     /// Let the task cost more, within the server's limit, and go on where that was what it lacked.
@@ -91,7 +95,7 @@ impl Command {
             Self::Review => "review",
             Self::Audit => "audit",
             Self::Retry => "retry",
-            Self::Stop => "stop",
+            Self::Stop { .. } => "stop",
             Self::Resume => "resume",
             Self::Budget { .. } => "budget",
             Self::Provider { .. } => "provider",

@@ -14,6 +14,8 @@ pub struct Footprint {
     pub memory_peak: u64,
     /// Bytes that it had written to disks.
     pub written: u64,
+    /// Bytes that its workspace and all beside it held on disk when they were last weighed.
+    pub held: u64,
 }
 
 impl Footprint {
@@ -26,6 +28,7 @@ impl Footprint {
             memory: later.memory,
             memory_peak: self.memory_peak.max(later.memory_peak).max(later.memory),
             written: self.written.max(later.written),
+            held: later.held,
         }
     }
 
@@ -37,6 +40,7 @@ impl Footprint {
             memory: next.memory,
             memory_peak: self.memory_peak.max(next.memory_peak),
             written: self.written + next.written,
+            held: self.held.max(next.held),
         }
     }
 
@@ -63,13 +67,14 @@ mod tests {
 
     #[test]
     fn a_later_look_moves_what_is_held_and_only_raises_the_rest() {
-        let first = Footprint { cpu_ms: 50, memory: 300, memory_peak: 300, written: 7 };
-        let missed = Footprint { cpu_ms: 20, memory: 100, memory_peak: 0, written: 9 };
-        let both = Footprint { cpu_ms: 50, memory: 100, memory_peak: 300, written: 9 };
+        let first = Footprint { cpu_ms: 50, memory: 300, memory_peak: 300, written: 7, held: 5 };
+        let missed = Footprint { cpu_ms: 20, memory: 100, memory_peak: 0, written: 9, held: 4 };
+        let both = Footprint { cpu_ms: 50, memory: 100, memory_peak: 300, written: 9, held: 4 };
         assert_eq!(first.then(missed), both);
         assert_eq!(both.then(first).memory_peak, 300);
-        let after = Footprint { cpu_ms: 51, memory: 1, memory_peak: 300, written: 10 };
-        assert_eq!(both.and(Footprint { cpu_ms: 1, memory: 1, memory_peak: 2, written: 1 }), after);
+        let next = Footprint { cpu_ms: 1, memory: 1, memory_peak: 2, written: 1, held: 2 };
+        let after = Footprint { cpu_ms: 51, memory: 1, memory_peak: 300, written: 10, held: 4 };
+        assert_eq!(both.and(next), after);
     }
 
     #[test]

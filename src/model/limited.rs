@@ -1,8 +1,8 @@
-//! The limits of money, requests and models at which the gateway stops an agent.
+//! The limits of money, requests and models at which the gateway stops an agent, and what else it refuses.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Micros, Timestamp};
+use super::{Micros, Timestamp, Untrusted};
 
 /// The limit at which the gateway refused an agent's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,4 +65,25 @@ pub enum Shortage {
     Overloaded,
     /// The account that pays is empty.
     Credit,
+}
+
+/// Something that the gateway lets no agent do, and how often one tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Barred {
+    /// What, as the agent's program named it; cut, and nobody's words but its own.
+    pub what: Untrusted,
+    /// How often.
+    pub times: u32,
+}
+
+impl Barred {
+    /// Adds what was refused later to what was before; of different things at most so many are kept.
+    pub fn add(all: &mut Vec<Self>, later: Self, most: usize) {
+        let room = all.len() < most;
+        match all.iter_mut().find(|it| it.what == later.what) {
+            Some(known) => known.times = known.times.saturating_add(later.times),
+            None if room => all.push(later),
+            None => {}
+        }
+    }
 }

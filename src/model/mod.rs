@@ -7,6 +7,7 @@ mod act;
 mod agent;
 mod approval;
 mod audit_wish;
+mod ceiling;
 mod command;
 mod egress;
 mod event;
@@ -23,6 +24,7 @@ pub mod preset;
 mod protected;
 mod question;
 mod report;
+mod restarts;
 mod role;
 mod role_policy;
 mod room;
@@ -40,6 +42,7 @@ pub use act::{Act, NotHere, Reaction, Reply};
 pub use agent::{AgentEvent, Inputs, Message, TodoItem, TodoState, TokenUsage};
 pub use approval::{Approval, Approved, Difference};
 pub use audit_wish::AuditWish;
+pub use ceiling::{Ceiling, Excess};
 pub use command::{Command, Form};
 pub use egress::{Blocked, EgressRule, Fetch, Fetched, Fetcher, HostRule, SET_UP};
 pub use event::{Actor, Cause, Event, NewEvent, Permission, Person, Subject, Trigger, What};
@@ -48,7 +51,7 @@ pub use footprint::{Footprint, size};
 pub use ids::*;
 pub use job::{Job, Lane, NewJob, Share, Sweep};
 pub use letter::{Addressee, Letter, LetterKind};
-pub use limited::{BudgetScope, Limited, Shortage};
+pub use limited::{Barred, BudgetScope, Limited, Shortage};
 pub use money::{BUDGET_SPENT, Micros};
 pub use outcome::{
     AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
@@ -65,6 +68,7 @@ pub use report::{
     Annotation, AnnotationLevel, CheckStatus, Conclusion, DeploymentState, Desired, ReportKey,
     ReportKind, ReviewComment,
 };
+pub use restarts::{Mishap, Restarts};
 pub use role::Role;
 pub use role_policy::{Effort, ProgramTool, RolePolicy};
 pub use room::{Lack, Machine, Need};

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorId, EgressRule, Environment, HostRule, Micros, Preset, RepositoryName, Role, RolePolicy,
+    ActorId, EgressRule, Environment, HostRule, Micros, Preset, RepositoryName, Restarts, Role,
+    RolePolicy,
 };
 
 /// How far Baton goes alone.
@@ -82,6 +83,9 @@ pub struct Policy {
     /// Whether coding and reviewing agents may ask for audits, too. Tasks of earlier versions may not.
     #[serde(default)]
     pub agent_audits: bool,
+    /// What is tried again by itself.
+    #[serde(default)]
+    pub restarts: Restarts,
 }
 
 /// Who lets a task go on once the model's provider gives more.
@@ -258,6 +262,7 @@ impl Default for Policy {
             bots: Vec::new(),
             after_quota: AfterQuota::Auto,
             agent_audits: false,
+            restarts: Restarts::default(),
         }
     }
 }

@@ -66,10 +66,12 @@ pub fn agent(id: i64, stage: StageKey, attempt: u32) -> Agent {
         footprint: Footprint::default(),
         tally: Tally::default(),
         waits_for: None,
+        not_before: None,
         todo: vec![],
         last_line: None,
         wanted: None,
         limited: None,
+        refused: Vec::new(),
         started_at: None,
         ended_at: None,
     }

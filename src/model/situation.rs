@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorId, AgentId, AgentState, Approval, AuditWish, BranchName, CommandRun, CommandRunId,
-    CommentId, DeploymentId, DeploymentState, Difference, Environment, Fetched, FollowUp,
-    Footprint, InputHash, Inputs, InstallationId, Lack, Limited, Login, Micros, Outcome,
+    ActorId, AgentId, AgentState, Approval, AuditWish, Barred, BranchName, CommandRun,
+    CommandRunId, CommentId, DeploymentId, DeploymentState, Difference, Environment, Fetched,
+    FollowUp, Footprint, InputHash, Inputs, InstallationId, Lack, Limited, Login, Micros, Outcome,
     Permission, Person, PlanHash, PlanOutcome, Policy, Question, RepositoryId, RepositoryName,
     Role, RunKind, Server, SessionId, Severity, Sha, StageId, StageKey, StageState, Stop, Tally,
     TaskId, TaskState, Timestamp, TodoItem, Untrusted,
@@ -268,6 +268,9 @@ pub struct Agent {
     /// Why it does not start yet, where it is queued.
     #[serde(default)]
     pub waits_for: Option<Lack>,
+    /// When it starts at the earliest, where one before it went wrong.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
     /// Its list of what is done and left.
     pub todo: Vec<TodoItem>,
     /// Its last words.
@@ -276,6 +279,9 @@ pub struct Agent {
     pub wanted: Option<Stop>,
     /// The limit at which the gateway refused its last request, if that ended it.
     pub limited: Option<Limited>,
+    /// What else the gateway refused it.
+    #[serde(default)]
+    pub refused: Vec<Barred>,
     /// When its process started.
     pub started_at: Option<Timestamp>,
     /// When it ended.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorId, AgentId, CommandRunId, PlanHash, QuestionId, RepositoryName, Role, Sha, Timestamp,
+    ActorId, AgentId, CommandRunId, Excess, PlanHash, QuestionId, RepositoryName, Role, Sha,
+    Timestamp,
 };
 
 /// A node of the workflow.
@@ -460,6 +461,8 @@ pub enum FailKind {
     InvalidOutcome(String),
     /// The model API refused.
     Model(String),
+    /// The model API failed or did not answer, however often it was asked.
+    Away(String),
     /// Baton's tool server could not be reached from inside.
     Tools(String),
     /// The repository's own commands failed.
@@ -470,4 +473,6 @@ pub enum FailKind {
     Crashed(String),
     /// This commit is good and could not be pushed, for a reason that does not lie in it.
     Unpushed(Sha),
+    /// It took more of the machine than one may.
+    Resources(Excess),
 }

@@ -14,7 +14,7 @@ use crate::{
     model::{
         Act, AgentId, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, Policy, ReportId,
         ReportKind, Role, Sha, Share, Situation, Stage, StageId, StageKey, StageState, Stop, Task,
-        TaskId, TaskState, Timestamp, usual_model,
+        TaskId, TaskState, Timestamp, What, usual_model,
     },
     workflow::{Effect, NewTask, restart_pause},
 };
@@ -110,6 +110,13 @@ impl<'a> Apply<'a> {
             }
             Effect::StartAgent { stage, resumes, inputs, base } => {
                 self.start(tx, *stage, *resumes, inputs, base).await?;
+            }
+            Effect::StartNow { agent } => {
+                agents::set_not_before(&mut *tx, *agent, None).await?;
+                let known = self.situation.agent(*agent);
+                if let Some(stage) = known.and_then(|agent| self.situation.stage(agent.stage)) {
+                    self.run_agent(*agent, stage.id, Vec::new(), self.now);
+                }
             }
             Effect::StopAgents { stop, by } => self.stop(tx, *stop, by).await?,
             Effect::FollowUp { agent, message } => {
@@ -287,12 +294,26 @@ impl<'a> Apply<'a> {
         let shares = self.shares(key.role(), provider);
         let agent = agents::insert(&mut *tx, new).await?;
         self.stage(tx, key, StageState::Running(agent), Some(base)).await?;
-        self.job(Job::RunAgent { agent }, Some(format!("stage:{stage}")), None);
+        let mut run_at = self.now;
+        // Whoever asks for it by a command does not wait.
+        if matches!(self.event.what, What::AgentFinished { .. }) {
+            run_at += restart_pause(&self.situation.agents, key);
+        }
+        if run_at > self.now {
+            agents::set_not_before(&mut *tx, agent, Some(run_at)).await?;
+        }
+        self.run_agent(agent, stage, shares, run_at);
+        Ok(())
+    }
+
+    /// The job that runs an agent; where it waits already, it comes forward.
+    fn run_agent(&mut self, agent: AgentId, stage: StageId, shares: Vec<Share>, at: Timestamp) {
+        let dedup = format!("agent:{agent}");
+        self.job(Job::RunAgent { agent }, Some(format!("stage:{stage}")), Some(dedup));
         if let Some(job) = self.jobs.last_mut() {
             job.shares = shares;
-            job.run_at = self.now + restart_pause(&self.situation.agents, key);
+            job.run_at = at;
         }
-        Ok(())
     }
 
     /// What an agent has a share in, by the server's limits and the repository's own.

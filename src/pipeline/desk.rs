@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Parts};
+use super::{Failure, Parts, refusals};
 use crate::{
     agent::{Note, Order, Stream, prompt},
     db::{
@@ -15,7 +15,7 @@ use crate::{
     },
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        AgentId, CancelledBy, Fetch, Fetcher, Footprint, LetterKind, Stop, Tally, TaskId,
+        AgentId, Barred, CancelledBy, Fetch, Fetcher, Footprint, LetterKind, Stop, Tally, TaskId,
         Timestamp, TodoItem, Untrusted,
     },
 };
@@ -47,6 +47,7 @@ impl Desk<'_> {
         let mut log = self.parts.logs.open(self.agent);
         let redactor = self.parts.redactor();
         let mut progress = Progress::default();
+        let mut refused = Vec::new();
         let mut killed = false;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -66,12 +67,22 @@ impl Desk<'_> {
                     if let Err(error) = self.look(&mut progress).await {
                         tracing::warn!(agent.id = %self.agent, %error, "the agent's row could not be kept up to date");
                     }
+                    self.refused(&mut refused, &mut log, &redactor).await;
                 }
             }
         }
+        self.refused(&mut refused, &mut log, &redactor).await;
         drop(log);
         if let Err(error) = self.look(&mut progress).await {
             tracing::warn!(agent.id = %self.agent, %error, "the agent's last words could not be kept");
+        }
+    }
+
+    /// Keeps what the gateway refused the agent.
+    async fn refused(&self, all: &mut Vec<Barred>, log: &mut LogWriter, redactor: &Redactor) {
+        let kept = refusals::take(self.parts, self.agent, all, log, redactor).await;
+        if let Err(error) = kept {
+            tracing::warn!(agent.id = %self.agent, %error, "what it was refused could not be kept");
         }
     }
 

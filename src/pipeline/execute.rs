@@ -334,9 +334,9 @@ async fn refuse(
     reason: String,
 ) -> Result<(), Failure> {
     let now = parts.clock.now();
+    let end = End::Failed(FailKind::Setup(format!("there is no sandbox for it: {reason}")));
     let event = told(parts, task, agent, What::StartRefused { agent: agent.id, reason }).await?;
     let mut tx = parts.pool.begin().await?;
-    let end = End::Cancelled(CancelledBy::Superseded);
     agents::finish(&mut *tx, agent.id, agents::Finished::only(end), now).await?;
     let wake = parse::save(&mut tx, &[event], now).await?;
     queue::finish(&mut tx, claimed, now).await?;

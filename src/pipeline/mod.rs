@@ -12,8 +12,9 @@
 //! - `publish`  – a change is checked, pushed and gets its pull request
 //! - `say`      – desired state; `perform` – acts
 //! - `last_word` – what becomes visible of a job that is given up
+//! - `refusals` – what the gateway refuses an agent
 //! - `waiting`  – what agents that are due wait for
-//! - `sweep`    – reconcilers
+//! - `sweep`    – reconcilers, `mirrors` among them
 
 mod apply;
 mod commands;
@@ -23,11 +24,13 @@ mod error;
 mod execute;
 mod facts;
 mod last_word;
+mod mirrors;
 pub mod operator;
 mod parse;
 mod perform;
 mod policy;
 mod publish;
+mod refusals;
 mod route;
 mod say;
 mod settings;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{Failure, Parts, facts::known, last_word, parse, perform};
+use super::{Failure, Parts, facts::known, last_word, mirrors, parse, perform};
 use crate::{
     db::{
         DbError, agents, budgets, command_runs,
@@ -30,11 +30,6 @@ const LAST_ANSWER: TimeDelta = TimeDelta::minutes(10);
 const BATCH: i64 = 200;
 /// How long deliveries are kept.
 const KEEP_DELIVERIES: TimeDelta = TimeDelta::days(30);
-
-/// How long what a set-up brought is kept after its last use.
-const KEEP_LAYERS: TimeDelta = TimeDelta::days(14);
-/// How much of it is kept on one machine: 20 GiB.
-const MOST_LAYERS: u64 = 20 << 30;
 
 /// How often each reconciler runs without being asked.
 #[must_use]
@@ -251,7 +246,10 @@ async fn retention(parts: &Parts) -> Result<Wake, Failure> {
         partitions::drop_before(&parts.pool, table, now - details).await?;
     }
     collect(parts).await?;
-    let layers = parts.runtime.workspaces.collect_layers(now - KEEP_LAYERS, MOST_LAYERS);
+    mirrors::collect(parts).await?;
+    let keep = parts.settings.keep;
+    let unused_since = now - TimeDelta::days(keep.days.into());
+    let layers = parts.runtime.workspaces.collect_layers(unused_since, keep.bytes);
     match layers {
         Ok(0) => {}
         Ok(layers) => tracing::info!(layers, "deleted what set-ups brought and nobody used"),

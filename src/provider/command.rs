@@ -189,6 +189,7 @@ fn refusal(line: &Value) -> Option<ModelRefusal> {
         "quota" => RefusalKind::Quota,
         "budget" => RefusalKind::Budget,
         "model" if text(line, "text").contains(BUDGET_SPENT) => RefusalKind::Budget,
+        "model" if matches!(status(line, "status"), Some(400..=499)) => RefusalKind::Invalid,
         "model" => RefusalKind::Unavailable,
         _ => return None,
     };

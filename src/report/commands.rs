@@ -20,8 +20,8 @@ pub fn meaning(word: &str) -> Option<&'static str> {
         "fix" => "lets the coder settle what is open",
         "review" => "reads the pull request, or reads it again",
         "audit" => "looks over the repository and opens issues for what it finds",
-        "retry" => "runs the failed stage again",
-        "stop" => "stops the task and keeps what there is",
+        "retry" => "runs the failed stage again, or now what is tried again later",
+        "stop" => "stops the task and keeps what there is; with now its agents are killed",
         "resume" => "goes on after a stop or a parking",
         "budget" => {
             "lets the task cost so many dollars more, and goes on where that was what it lacked"

@@ -132,6 +132,11 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
             );
             ("the model API refused", format!("The model API refused: {}", detail(why)), next)
         }),
+        FailKind::Away(why) => (
+            "the model API was away",
+            format!("The model API failed or did not answer: {}", detail(why)),
+            again,
+        ),
         FailKind::Tools(why) => (
             "the agent could not reach Baton's tools",
             format!(
@@ -139,6 +144,11 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
                 detail(why)
             ),
             again,
+        ),
+        FailKind::Resources(excess) => (
+            "took too much of the machine",
+            format!("The {verb} agent took {} and was ended; others were not touched.", excess.words()),
+            format!("`/{name} retry` tries again; that setting is for whoever runs the server."),
         ),
         FailKind::Commands => commands_failed(situation, stage),
         FailKind::Verdict => (
@@ -168,9 +178,11 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
         | FailKind::Provider(_)
         | FailKind::InvalidOutcome(_)
         | FailKind::Model(_)
+        | FailKind::Away(_)
         | FailKind::Tools(_)
         | FailKind::Unpushed(_)
-        | FailKind::Crashed(_) => Conclusion::ActionRequired,
+        | FailKind::Crashed(_)
+        | FailKind::Resources(_) => Conclusion::ActionRequired,
     };
     Ending { conclusion, title: title.to_owned(), what, next }
 }

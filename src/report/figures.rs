@@ -59,12 +59,16 @@ pub fn split(situation: &Situation) -> String {
     costs.iter().map(|(amount, name)| format!("{name} {amount}")).collect::<Vec<_>>().join(" · ")
 }
 
-/// `41 s of processor time, 310 MiB of memory`; none where nothing was measured.
+/// `41 s of processor time, 310 MiB of memory, 12 MiB on disk`; none where nothing was measured.
 #[must_use]
 pub fn taken(footprint: Footprint) -> Option<String> {
     let time = duration(i64::try_from(footprint.cpu_ms / 1000).unwrap_or(i64::MAX));
     let memory = size(footprint.memory_peak);
-    footprint.is_known().then(|| format!("{time} of processor time, {memory} of memory"))
+    let disk = match footprint.held {
+        0 => String::new(),
+        held => format!(", {} on disk", size(held)),
+    };
+    footprint.is_known().then(|| format!("{time} of processor time, {memory} of memory{disk}"))
 }
 
 /// `12 tool calls (2 failed, 1 denied)`, and how often the model had to be asked again; none where the
@@ -90,7 +94,7 @@ pub fn called_in_all(situation: &Situation) -> Option<String> {
     called(all.fold(Tally::default(), Tally::and))
 }
 
-/// What all agents of a task took: their time in all, and the most that one of them held.
+/// What all agents of a task took: their time in all, and the most memory and disk that one of them held.
 #[must_use]
 pub fn taken_in_all(situation: &Situation) -> Option<String> {
     let all = situation.agents.iter().map(|agent| agent.footprint);

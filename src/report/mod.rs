@@ -8,9 +8,11 @@
 //! Every text follows the same order: the state and who acts, what is kept, what went wrong, one
 //! obvious thing to do. Text that somebody else wrote goes through [`quote`].
 
+mod again;
 mod asking;
 mod asking_push;
 mod audit;
+mod barred;
 mod check;
 mod closing;
 mod commands;

@@ -6,6 +6,7 @@ use crate::model::{
 };
 
 use super::asking_push;
+use super::barred::barred;
 use super::commands::{in_a_line, typed};
 use super::evidence::folded;
 use super::figures::{called_in_all, count, spent, split, taken_in_all};
@@ -164,7 +165,7 @@ fn body(situation: &Situation, task: &Task) -> Vec<String> {
     match &task.state {
         TaskState::Open => {
             let fetched = fetched(situation);
-            let steps = [checklist(situation), fetched, plan_folded(situation)];
+            let steps = [checklist(situation), fetched, barred(situation), plan_folded(situation)];
             [vec![notes(situation), answers(situation)], steps.into()].concat()
         }
         TaskState::Waiting(WaitFor::PlanApproval(_)) => waiting_plan(situation),
@@ -253,7 +254,8 @@ fn open_findings(situation: &Situation) -> String {
 fn parked_body(situation: &Situation, reason: &ParkReason) -> Vec<String> {
     let said = parked(situation, reason);
     let fetched = fetched(situation);
-    vec![kept(situation), said.wrong, fetched, options(&said.next), plan_folded(situation)]
+    let barred = barred(situation);
+    vec![kept(situation), said.wrong, fetched, barred, options(&said.next), plan_folded(situation)]
 }
 
 /// What can be done, one a line.

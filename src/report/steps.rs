@@ -5,6 +5,7 @@ use crate::model::{
     StageState, TaskOrigin, TaskState, TodoState, Until, WaitFor,
 };
 
+use super::again;
 use super::evidence::newest;
 use super::figures::{count, moment};
 use super::quote::line;
@@ -150,12 +151,15 @@ fn at_work(situation: &Situation, stage: &Stage, agent: Option<&Agent>) -> Strin
     }
     let Some(agent) = agent else { return doing.to_owned() };
     let since = match (&agent.state, agent.started_at) {
-        (AgentState::Queued, _) => return queued(agent),
+        (AgentState::Queued, _) => {
+            return again::waits_for_its_time(situation, agent).unwrap_or_else(|| queued(agent));
+        }
         (_, Some(at)) => format!(" since {}", moment(at, situation.now)),
         (_, None) => String::new(),
     };
     let remarks = remarks(situation, stage.key).map(|said| format!(", {said}")).unwrap_or_default();
-    format!("{doing}{since}{remarks}{}", todo(agent))
+    let again = again::why(situation, agent).map(|why| format!(", again, as {why}"));
+    format!("{doing}{since}{}{remarks}{}", again.unwrap_or_default(), todo(agent))
 }
 
 /// What an agent that has not started waits for.

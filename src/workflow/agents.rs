@@ -1,7 +1,5 @@
 //! What the end of an agent means.
 
-use chrono::TimeDelta;
-
 use crate::model::{
     Act, Agent, AgentId, AgentState, CancelledBy, End, FailKind, FindingState, Message, Outcome,
     ParkReason, Plan, PlanOutcome, Reply, ReportKind, ReviewOutcome, RunKind, StageKey, StageState,
@@ -9,12 +7,14 @@ use crate::model::{
 };
 
 use super::{
-    Decision, Effect, deploying, draft::Draft, findings, follow_ups, hashes::plan_hash, publishing,
-    questions, threads,
+    Decision, Effect, deploying,
+    draft::Draft,
+    findings, follow_ups,
+    hashes::plan_hash,
+    publishing, questions,
+    restarts::{mishaps_in_a_row, worth_another},
+    threads,
 };
-
-/// How often a stage is started again after its agent was lost with its Baton.
-const MAX_LOST: usize = 3;
 
 /// An agent ended.
 pub(super) fn finished(draft: Draft<'_>, id: AgentId) -> Decision {
@@ -42,6 +42,9 @@ fn ended(draft: Draft<'_>, id: AgentId) -> Decision {
         }
         End::OutOfBudget => blocked(draft, agent.stage, ParkReason::Budget, "out_of_budget"),
         End::Cancelled(by) => cancelled(draft, agent, by),
+        end if worth_another(&draft.s.agents, agent.stage, end, &draft.s.policy) => {
+            again(draft, agent, end)
+        }
         End::Lost => lost(draft, agent),
         End::TimedOut(watchdog) => {
             let kind = FailKind::Provider(format!("{watchdog:?} time limit").to_lowercase());
@@ -126,31 +129,19 @@ fn cancelled(mut draft: Draft<'_>, agent: &Agent, by: &CancelledBy) -> Decision 
     }
 }
 
-/// Nobody knows how far it came: its session goes on, a few times.
-fn lost(mut draft: Draft<'_>, agent: &Agent) -> Decision {
-    let in_a_row = losses_in_a_row(&draft.s.agents, agent.stage);
-    if in_a_row > MAX_LOST {
-        let kind = FailKind::Crashed(format!("Baton was ended under it {in_a_row} times in a row"));
-        return failed(draft, agent.stage, kind, "agent_lost_too_often");
-    }
+/// Nobody knows how far it came, or what was away may be back: its session goes on, a few times.
+fn again(mut draft: Draft<'_>, agent: &Agent, end: &End) -> Decision {
     go_on(&mut draft, agent);
-    draft.rule("agent_lost")
+    draft.rule(if *end == End::Lost { "agent_lost" } else { "agent_restarted" })
 }
 
-/// How long the next agent of a stage waits: not at all after the first loss, and longer after each further
-/// one in a row, as what ends Baton could be what the agent does.
-#[must_use]
-pub fn restart_pause(agents: &[Agent], stage: StageKey) -> TimeDelta {
-    match losses_in_a_row(agents, stage) {
-        0 | 1 => TimeDelta::zero(),
-        2 => TimeDelta::seconds(10),
-        _ => TimeDelta::seconds(60),
-    }
-}
-
-fn losses_in_a_row(agents: &[Agent], stage: StageKey) -> usize {
-    let of_stage = agents.iter().rev().filter(|other| other.stage == stage);
-    of_stage.take_while(|other| other.state == AgentState::Ended(End::Lost)).count()
+/// It was lost more often than it is worth.
+fn lost(draft: Draft<'_>, agent: &Agent) -> Decision {
+    let in_a_row = mishaps_in_a_row(&draft.s.agents, agent.stage);
+    let times =
+        if in_a_row == 1 { "once".to_owned() } else { format!("{in_a_row} times in a row") };
+    let kind = FailKind::Crashed(format!("Baton was ended under it, {times}"));
+    failed(draft, agent.stage, kind, "agent_lost_too_often")
 }
 
 /// Starts another agent that goes on with the session of one that was interrupted.
@@ -295,22 +286,4 @@ fn audited(mut draft: Draft<'_>, task: &Task, agent: &Agent) -> Decision {
         draft.tell(Effect::Task { next: TaskState::Done });
     }
     draft.rule("audited")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::sample;
-
-    #[test]
-    fn each_further_loss_in_a_row_is_waited_for_longer() {
-        let lost = |id| sample::ended(id, StageKey::Code, 1, End::Lost, None);
-        let good = sample::ended(9, StageKey::Code, 1, End::Succeeded, None);
-        let other = sample::ended(8, StageKey::Plan, 1, End::Succeeded, None);
-        let pause = |agents: &[Agent]| restart_pause(agents, StageKey::Code).num_seconds();
-        assert_eq!(pause(&[lost(1), lost(2), good.clone()]), 0);
-        assert_eq!(pause(&[good.clone(), lost(1)]), 0);
-        assert_eq!(pause(&[good, lost(1), other, lost(2)]), 10);
-        assert_eq!(pause(&[lost(1), lost(2), lost(3)]), 60);
-    }
 }

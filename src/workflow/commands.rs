@@ -38,7 +38,7 @@ pub(super) fn given(mut draft: Draft<'_>, command: &Command, form: Form) -> Deci
         Command::Audit => audit(draft),
         Command::Retry => resume(draft, "retry"),
         Command::Resume => resume(draft, "resume"),
-        Command::Stop => stop(draft),
+        Command::Stop { now } => stop(draft, *now),
         Command::Budget { add } => raise_budget(draft, *add),
         Command::Provider { provider } => change_provider(draft, provider.as_deref()),
         Command::Off => switch(draft, true),
@@ -70,7 +70,7 @@ fn needed(command: &Command) -> Permission {
         | Command::Revise { .. }
         | Command::Review
         | Command::Audit
-        | Command::Stop
+        | Command::Stop { .. }
         | Command::Status
         | Command::Help
         | Command::Unknown { .. } => Permission::Triage,
@@ -364,10 +364,23 @@ fn resume(mut draft: Draft<'_>, word: &str) -> Decision {
         }
         TaskState::Done | TaskState::Cancelled { .. } => draft.decline(word, NotHere::Over),
         TaskState::Open | TaskState::Waiting(_) => {
+            if let Some(agent) = waits_for_its_time(&draft) {
+                draft.react(Reaction::Eyes);
+                draft.tell(Effect::StartNow { agent });
+                return draft.rule("restarted_now");
+            }
             let why = unanswered(&draft).unwrap_or(NotHere::NothingToResume);
             draft.decline(word, why)
         }
     }
+}
+
+/// The agent that starts by itself later, as one before it went wrong.
+fn waits_for_its_time(draft: &Draft<'_>) -> Option<AgentId> {
+    let later = |agent: &&crate::model::Agent| {
+        agent.state == AgentState::Queued && agent.not_before.is_some_and(|at| at > draft.s.now)
+    };
+    draft.s.agents.iter().rev().find(later).map(|agent| agent.id)
 }
 
 /// More money for this task, within what the server allows; it goes on where it had too little.
@@ -429,14 +442,15 @@ fn change_provider(mut draft: Draft<'_>, name: Option<&str>) -> Decision {
     }
 }
 
-fn stop(mut draft: Draft<'_>) -> Decision {
+fn stop(mut draft: Draft<'_>, now: bool) -> Decision {
     let Some(task) = &draft.s.task else { return draft.decline("stop", NotHere::NoTask) };
     if task.state.is_final() {
         return draft.decline("stop", NotHere::Over);
     }
     let by = by_actor(&draft);
     draft.react(Reaction::Rocket);
-    draft.stop_agents(Stop::Interrupt, by.clone());
+    let how = if now { Stop::Kill } else { Stop::Interrupt };
+    draft.stop_agents(how, by.clone());
     settle_stages(&mut draft);
     draft.task(TaskState::Parked(ParkReason::Stopped(by)));
     draft.rule("stopped")

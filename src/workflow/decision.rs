@@ -85,6 +85,11 @@ pub enum Effect {
         /// From which commit.
         base: Sha,
     },
+    /// An agent that waits for its time starts as soon as it can.
+    StartNow {
+        /// Which.
+        agent: AgentId,
+    },
     /// All agents of the task are asked to end.
     StopAgents {
         /// How.

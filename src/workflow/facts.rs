@@ -101,7 +101,7 @@ fn spends(command: &Command) -> bool {
         | Command::Provider { .. } => true,
         Command::Reject { .. }
         | Command::FollowUp { .. }
-        | Command::Stop
+        | Command::Stop { .. }
         | Command::Off
         | Command::On
         | Command::Status

@@ -18,11 +18,12 @@ mod hashes;
 pub mod policy;
 mod publishing;
 mod questions;
+mod restarts;
 mod threads;
 
-pub use agents::restart_pause;
 pub use decide::{decide, give_up};
 pub use decision::{Decision, Effect, NewTask};
 pub use facts::{Fact, facts_needed};
 pub use hashes::{input_hash, plan_hash};
 pub use publishing::is_held;
+pub use restarts::restart_pause;

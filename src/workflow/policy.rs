@@ -10,10 +10,10 @@ mod roles;
 pub use mistake::PolicyMistake;
 
 use crate::model::{
-    ActorId, AfterQuota, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, PushPolicy, Role,
-    Until,
+    ActorId, AfterQuota, BuildPolicy, DeployPolicy, Limits, MergePolicy, Policy, PushPolicy,
+    Restarts, Role, Until,
 };
-use keys::{Build, File, ForkName, OneOrMore, Push, Pushing, Version};
+use keys::{Again, Build, File, ForkName, OneOrMore, Push, Pushing, Version};
 
 /// A longer file is nobody's writing: 64 KiB.
 const MOST_BYTES: usize = 64 * 1024;
@@ -108,6 +108,7 @@ fn filled(file: File) -> Policy {
         bots,
         resume_after_quota,
         audit,
+        restarts,
     } = file;
     let default = Policy::default();
     let shell = |given: OneOrMore| given.0.into_iter().map(|command| command.0).collect();
@@ -134,6 +135,7 @@ fn filled(file: File) -> Policy {
         bots: bots.unwrap_or_default().0.into_iter().map(|bot| ActorId(bot.0)).collect(),
         after_quota: resume_after_quota.map_or(default.after_quota, |resuming| resuming.0),
         agent_audits: audit.is_some_and(|audit| audit.0),
+        restarts: again(restarts),
     }
 }
 
@@ -142,6 +144,16 @@ fn filled_push(push: &Push, fork: Option<ForkName>) -> Option<PushPolicy> {
         Pushing::AtOnce => Some(PushPolicy::AtOnce),
         Pushing::AfterApproval => Some(PushPolicy::AfterApproval),
         Pushing::Fork => fork.map(|fork| PushPolicy::Fork(fork.0)),
+    }
+}
+
+fn again(written: Option<Again>) -> Restarts {
+    let Some(Again { times, after }) = written else { return Restarts::default() };
+    let default = Restarts::default();
+    let after = after.map(|list| list.0.into_iter().map(|after| after.0).collect());
+    Restarts {
+        times: times.map_or(default.times, |times| times.0),
+        after: after.unwrap_or(default.after),
     }
 }
 

@@ -57,6 +57,12 @@ impl LayerFolders {
         Self(folder)
     }
 
+    /// What they are all in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
     /// The caches of tools.
     #[must_use]
     pub fn cache(&self) -> PathBuf {

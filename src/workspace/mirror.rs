@@ -109,14 +109,6 @@ impl Workspaces {
         self.mirror_folder(repository).join("HEAD").is_file()
     }
 
-    /// Takes a mirror away, for a repository that Baton no longer serves.
-    ///
-    /// # Errors
-    /// When its folder cannot be moved.
-    pub fn forget(&self, repository: RepositoryId) -> std::io::Result<()> {
-        self.discard(&self.mirror_folder(repository))
-    }
-
     /// Making a repository that is there already changes nothing, so a half-made one is completed.
     pub(super) async fn create(&self, mirror: &Path) -> Result<(), WorkspaceError> {
         if mirror.join("HEAD").is_file() {

@@ -7,6 +7,7 @@ mod forks;
 mod late;
 mod noticing;
 mod publishing;
+mod restarts;
 mod shortages;
 
 use std::fmt::Write as _;
@@ -205,7 +206,7 @@ fn the_verifiers_word_counts_only_where_the_commands_agree() {
 fn a_stop_keeps_the_work_and_resume_goes_on_in_the_session() {
     let mut play = approved();
     let coder = play.s.last_agent(StageKey::Code).unwrap().id;
-    play.command(Command::Stop);
+    play.command(Command::Stop { now: false });
     assert_eq!(play.s.agent(coder).unwrap().wanted, Some(Stop::Interrupt));
     let by = CancelledBy::Person(ActorId(7));
     play.agent_ends(StageKey::Code, End::Cancelled(by), None, Some(sha(4)));

@@ -5,6 +5,11 @@
 //! - `forks`    – branches that go to a fork
 //! - `quiet`    – who may not, and what is nobody's business
 //! - `steering` – commands, labels, closing, deleting
+//! - `again`    – what is tried again by itself
+//! - `barred`   – ways out that the gateway closes
+//! - `taking`   – what takes too much of the machine
+//! - `killing`  – stops that do not wait
+//! - `forgetting` – mirrors that nobody needs any more
 //! - `asking`   – agents that ask people
 //! - `noticing` – what agents notice outside of their task
 //! - `permitting` – what a program asks leave for
@@ -21,12 +26,16 @@
 //! - `toolless` – agents whose tools go while they work
 //! - `replicas` – two of them on one database
 
+mod again;
 mod asking;
 mod audits;
+mod barred;
 mod capacity;
 mod codex;
+mod forgetting;
 mod forks;
 mod hanging;
+mod killing;
 mod money;
 mod noticing;
 mod permitting;
@@ -36,6 +45,7 @@ mod replicas;
 mod restarts;
 mod roles;
 mod steering;
+mod taking;
 mod talking;
 mod toolless;
 mod watching;

@@ -24,6 +24,7 @@ macro_rules! both_ways {
 mod bases;
 mod changes;
 mod large;
+mod mirrors;
 mod pushing;
 mod quarantine;
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::SystemTime};
 use super::Check;
 use crate::{
     model::{Keep, size},
-    workspace::{Base, WorkspaceKey, bases_in, weight},
+    workspace::{Base, KeptMirror, WorkspaceKey, bases_in, mirrors_in, weight},
 };
 
 /// How many checkouts and workspaces are told one by one.
@@ -16,7 +16,9 @@ pub(super) fn kept(data: &Path, keep: &Keep, now: SystemTime) -> Check {
     let mut seen = folders(data);
     let bases = bases_in(data).unwrap_or_default();
     let reasons = bases.iter().rev().map(|base| checkout(base, keep, now));
-    for reason in reasons.chain(workspaces(data)).take(TOLD) {
+    let mirrors = mirrors_in(data).unwrap_or_default();
+    let mirrors = mirrors.iter().rev().map(|mirror| mirrored(mirror, keep, now));
+    for reason in reasons.chain(mirrors).chain(workspaces(data)).take(TOLD) {
         seen.push('\n');
         seen.push_str(&reason);
     }
@@ -31,6 +33,7 @@ fn folders(data: &Path) -> String {
             let folder = data.join(name);
             let entries = match *name {
                 "bases" => bases_in(data).ok()?.len(),
+                "mirrors" => mirrors_in(data).ok()?.len(),
                 _ => fs::read_dir(&folder).ok()?.count(),
             };
             let count = if *name == "postgres" { String::new() } else { format!(" ({entries})") };
@@ -54,6 +57,17 @@ fn checkout(base: &Base, keep: &Keep, now: SystemTime) -> String {
     };
     let (sha, repository) = (base.sha.short(), base.repository);
     format!("checkout of {sha} of repository {repository}: {}, {why}", size(base.bytes))
+}
+
+fn mirrored(mirror: &KeptMirror, keep: &Keep, now: SystemTime) -> String {
+    let hours = now.duration_since(mirror.used).unwrap_or_default().as_secs() / 3600;
+    let (repository, bytes) = (mirror.repository, size(mirror.bytes));
+    format!(
+        "mirror of repository {repository}: {bytes}, used {hours} h ago; goes when Baton no longer serves \
+         it, and, while no task of it is open, after {} days, or after a day when all mirrors are above {}",
+        keep.days,
+        size(keep.bytes)
+    )
 }
 
 fn workspaces(data: &Path) -> Vec<String> {

@@ -170,9 +170,11 @@ fn failure(kind: &FailKind) -> String {
         FailKind::Setup(why) => format!("it could not start: {why}"),
         FailKind::Provider(why) => format!("its program failed: {why}"),
         FailKind::InvalidOutcome(why) => format!("its answer is not of the agreed form: {why}"),
+        FailKind::Away(why) => format!("the model API was away: {why}"),
         FailKind::Tools(why) => format!("its tools cannot be reached: {why}"),
         FailKind::Model(why) => format!("the model API refused: {why}"),
         FailKind::Crashed(why) => format!("it ended without an answer: {why}"),
+        FailKind::Resources(excess) => format!("it took {}", excess.words()),
         FailKind::Commands | FailKind::Verdict | FailKind::Unpushed(_) => {
             "it did not succeed".to_owned()
         }

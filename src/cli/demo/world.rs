@@ -25,7 +25,7 @@ use crate::{
         self, Agents, Config, GitHub as GitHubConfig, Grant, Listen, Price, SandboxChoice,
         SandboxTools, Upstream,
     },
-    model::{Environment, Keep, Limits, Micros, RepositoryName},
+    model::{Ceiling, Environment, Keep, Limits, Micros, RepositoryName},
 };
 
 /// The account that the sample repository belongs to.
@@ -229,6 +229,7 @@ impl Recipe {
             codex: self.codex.clone(),
             command: vec!["node".to_owned(), program.display().to_string()],
             sandbox: self.sandbox.clone(),
+            ceiling: Ceiling::default(),
             upstream,
             openai,
             prices: MODELS.map(|model| (model.to_owned(), price)).into(),

@@ -101,6 +101,27 @@ pub async fn want(
     Ok(ids.fetch_all(executor).await?.into_iter().map(AgentId).collect())
 }
 
+/// Asks one open agent to end, and tells whether there was one of that id; a kill is never softened.
+///
+/// # Errors
+/// When the database is away.
+pub async fn want_one(
+    executor: impl PgExecutor<'_>,
+    id: AgentId,
+    stop: Stop,
+    by: &CancelledBy,
+) -> Result<bool, DbError> {
+    let result = sqlx::query!(
+        "UPDATE agents SET wanted = CASE wanted WHEN 'kill' THEN 'kill' ELSE $2 END,
+             wanted_by = coalesce(wanted_by, $3)
+         WHERE id = $1 AND ended_at IS NULL",
+        id.0,
+        decode::write_name(&stop),
+        decode::write(by),
+    );
+    Ok(result.execute(executor).await?.rows_affected() == 1)
+}
+
 /// Tells whether somebody wants an agent to end, how and who; none while it may go on.
 ///
 /// # Errors

@@ -15,13 +15,14 @@ pub async fn set_footprint(
     footprint: Footprint,
     told: Tally,
 ) -> Result<(), DbError> {
-    let Footprint { cpu_ms, memory, memory_peak, written } = footprint;
+    let Footprint { cpu_ms, memory, memory_peak, written, held } = footprint;
     let Tally { calls, failed, denied, retries, tokens, cost } = told;
     let result = sqlx::query!(
         "UPDATE agents SET cpu_ms = $2, memory_bytes = $3, memory_peak_bytes = $4, written_bytes = $5,
              program_calls = program_calls + $6, model_retries = model_retries + $7,
              failed_calls = failed_calls + $8, denied_calls = denied_calls + $9,
-             told_tokens = told_tokens + $10, told_micros = greatest(told_micros, $11)
+             told_tokens = told_tokens + $10, told_micros = greatest(told_micros, $11),
+             held_bytes = $12
          WHERE id = $1 AND ended_at IS NULL",
         id.0,
         decode::big(cpu_ms),
@@ -34,6 +35,7 @@ pub async fn set_footprint(
         decode::small(denied),
         decode::big(tokens),
         cost.0,
+        decode::big(held),
     )
     .execute(executor)
     .await?;
@@ -67,7 +69,7 @@ pub async fn list_measured(
     limit: i64,
 ) -> Result<Vec<(Footprint, u64)>, DbError> {
     let rows = sqlx::query!(
-        r#"SELECT cpu_ms, memory_peak_bytes, written_bytes,
+        r#"SELECT cpu_ms, memory_peak_bytes, written_bytes, held_bytes,
                (extract(epoch FROM ended_at - started_at) * 1000)::bigint AS "wall_ms!"
            FROM agents
            WHERE memory_peak_bytes > 0 AND started_at IS NOT NULL AND ended_at IS NOT NULL
@@ -81,6 +83,7 @@ pub async fn list_measured(
             memory: 0,
             memory_peak: row.memory_peak_bytes.unsigned_abs(),
             written: row.written_bytes.unsigned_abs(),
+            held: row.held_bytes.unsigned_abs(),
         };
         (footprint, u64::try_from(row.wall_ms).unwrap_or(0))
     });

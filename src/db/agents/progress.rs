@@ -4,7 +4,8 @@ use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, error::one_row};
 use crate::model::{
-    AgentId, Micros, Policy, RepositoryId, Role, StageKey, TaskId, Timestamp, TodoItem, Untrusted,
+    AgentId, Barred, Micros, Policy, RepositoryId, Role, StageKey, TaskId, Timestamp, TodoItem,
+    Untrusted,
 };
 
 /// Notes that an agent's runner is there.
@@ -141,6 +142,44 @@ pub async fn add_cost(
         id.0,
         cost.0,
         now,
+    )
+    .execute(executor)
+    .await?;
+    one_row(&result, "agent", id)
+}
+
+/// Lets an agent that was entered start at a moment at the earliest, or as soon as it can.
+///
+/// # Errors
+/// [`DbError::Stale`] when it has ended.
+pub async fn set_not_before(
+    executor: impl PgExecutor<'_>,
+    id: AgentId,
+    not_before: Option<Timestamp>,
+) -> Result<(), DbError> {
+    let result = sqlx::query!(
+        "UPDATE agents SET not_before = $2 WHERE id = $1 AND ended_at IS NULL",
+        id.0,
+        not_before,
+    )
+    .execute(executor)
+    .await?;
+    one_row(&result, "agent", id)
+}
+
+/// Keeps what the gateway refused an agent so far.
+///
+/// # Errors
+/// [`DbError::Stale`] when the agent has ended.
+pub async fn set_refused(
+    executor: impl PgExecutor<'_>,
+    id: AgentId,
+    refused: &[Barred],
+) -> Result<(), DbError> {
+    let result = sqlx::query!(
+        "UPDATE agents SET refused = $2 WHERE id = $1 AND ended_at IS NULL",
+        id.0,
+        decode::write(&refused),
     )
     .execute(executor)
     .await?;

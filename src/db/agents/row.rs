@@ -56,11 +56,14 @@ struct Row {
     model_retries: i32,
     told_tokens: i64,
     told_micros: i64,
+    held_bytes: i64,
     waits_for: Option<String>,
+    not_before: Option<Timestamp>,
     todo: serde_json::Value,
     last_line: Option<String>,
     wanted: Option<String>,
     limited: Option<serde_json::Value>,
+    refused: serde_json::Value,
     node_id: Option<i64>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
@@ -92,6 +95,7 @@ impl Row {
                 memory: self.memory_bytes.unsigned_abs(),
                 memory_peak: self.memory_peak_bytes.unsigned_abs(),
                 written: self.written_bytes.unsigned_abs(),
+                held: self.held_bytes.unsigned_abs(),
             },
             tally: Tally {
                 calls: decode::number("calls", self.program_calls)?,
@@ -105,10 +109,12 @@ impl Row {
                 .waits_for
                 .map(|it| decode::read_name("what is lacking", it))
                 .transpose()?,
+            not_before: self.not_before,
             todo: decode::read("agent's list", self.todo)?,
             last_line: self.last_line.map(Untrusted),
             wanted: self.wanted.map(|it| decode::read_name("stop", it)).transpose()?,
             limited: self.limited.map(|it| decode::read("agent's limit", it)).transpose()?,
+            refused: decode::read("what the gateway refused", self.refused)?,
             started_at: self.started_at,
             ended_at: self.ended_at,
         };
@@ -139,9 +145,9 @@ async fn select(executor: impl PgExecutor<'_>, which: Which) -> Result<Vec<Agent
         Row,
         "SELECT a.id, a.task_id, a.stage_id, t.repository_id, s.key, a.attempt, a.provider, a.model,
              a.session_id, a.resumes_id, a.inputs, a.base, a.head, a.state_data, a.outcome,
-             a.cost_micros, a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes,
-             a.program_calls, a.failed_calls, a.denied_calls, a.model_retries, a.told_tokens,
-             a.told_micros, a.waits_for, a.todo, a.last_line, a.wanted, a.limited, a.node_id, a.created_at, a.started_at,
+             a.cost_micros, a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes, a.held_bytes,
+             a.program_calls, a.failed_calls, a.denied_calls, a.model_retries, a.told_tokens, a.told_micros,
+             a.waits_for, a.not_before, a.todo, a.last_line, a.wanted, a.limited, a.refused, a.node_id, a.created_at, a.started_at,
              a.heartbeat_at, a.last_output_at, a.ended_at
          FROM agents a JOIN stages s ON s.id = a.stage_id JOIN tasks t ON t.id = a.task_id
          WHERE ($1::bigint IS NULL OR a.id = $1) AND ($2::bigint IS NULL OR a.task_id = $2)

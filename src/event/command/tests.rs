@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use Command::{Audit, Fix, Help, Off, On, Plan, Resume, Retry, Review, Status, Stop};
+use Command::{Audit, Fix, Help, Off, On, Plan, Resume, Retry, Review, Status};
+
+const STOP: Command = Command::Stop { now: false };
+const STOP_NOW: Command = Command::Stop { now: true };
 
 fn said(text: &str) -> Vec<Command> {
     commands_in(text, "baton", "baton-acme")
@@ -55,7 +58,7 @@ fn an_answer_names_its_question_or_is_none() {
         ("/baton answer 12 as before", vec![answer(12, "as before")]),
         (
             "/baton answer 1:\nfirst\n\nsecond\n/baton stop",
-            vec![answer(1, "first\n\nsecond"), Stop],
+            vec![answer(1, "first\n\nsecond"), STOP],
         ),
         ("/baton answer yes", vec![unknown("answer yes", "answer")]),
         ("/baton answer 2:", vec![unknown("answer 2:", "answer")]),
@@ -71,7 +74,7 @@ fn a_follow_up_is_named_or_none() {
     check(vec![
         ("/baton follow-up 3", vec![third.clone()]),
         ("/baton follow-up #3.", vec![third.clone()]),
-        ("/baton Follow-Up 3\n/baton stop", vec![third, Stop]),
+        ("/baton Follow-Up 3\n/baton stop", vec![third, STOP]),
         ("/baton follow-up", vec![unknown("follow-up", "follow-up")]),
         ("/baton follow-up all", vec![unknown("follow-up all", "follow-up")]),
         ("/baton follow-up -1", vec![unknown("follow-up -1", "follow-up")]),
@@ -87,7 +90,9 @@ fn commands_are_read_as_people_type_them() {
         ("   /baton plan", vec![Plan]),
         ("/baton\tplan", vec![Plan]),
         ("/baton   plan   ", vec![Plan]),
-        ("/baton stop.", vec![Stop]),
+        ("/baton stop.", vec![STOP]),
+        ("/baton stop now", vec![STOP_NOW]),
+        ("/baton stop Now!\n/baton stop nowhere", vec![STOP_NOW, STOP]),
         ("/baton status?", vec![Status]),
         ("/baton: resume", vec![Resume]),
         ("/baton, retry!", vec![Retry]),
@@ -98,8 +103,8 @@ fn commands_are_read_as_people_type_them() {
         ("/baton off for now", vec![Off]),
         ("Looks fine.\n\n/baton on\n\nThanks!", vec![On]),
         ("Looks fine.\n/baton on\nThanks!", vec![On]),
-        ("/baton stop\r\n/baton help\r\n", vec![Stop, Help]),
-        ("<details>\n<summary>more</summary>\n/baton stop\n</details>", vec![Stop]),
+        ("/baton stop\r\n/baton help\r\n", vec![STOP, Help]),
+        ("<details>\n<summary>more</summary>\n/baton stop\n</details>", vec![STOP]),
         ("> quoted\n\n/baton plan", vec![Plan]),
         ("```\nlog\n```\n/baton retry", vec![Retry]),
         ("<!-- template: use `<pre>` -->\n\n/baton plan", vec![Plan]),
@@ -247,7 +252,7 @@ fn a_flood_of_commands_is_cut_short() {
 #[test]
 fn another_name_has_its_own_prefix() {
     let text = "/baton plan\n\n/staging stop\n\n@my-app review";
-    assert_eq!(commands_in(text, "staging", "my-app"), vec![Stop, Review]);
+    assert_eq!(commands_in(text, "staging", "my-app"), vec![STOP, Review]);
     assert_eq!(commands_in(text, "", ""), vec![]);
 }
 

@@ -196,7 +196,7 @@ fn commands_of_one_comment_come_in_order() {
     assert_eq!(
         whats,
         [
-            command(Command::Stop, Form::Typed, Some(77)),
+            command(Command::Stop { now: false }, Form::Typed, Some(77)),
             command(Command::Status, Form::Typed, Some(77)),
         ]
     );

@@ -11,8 +11,8 @@ use serde::{
 };
 
 use crate::model::{
-    AfterQuota, Effort, Environment, HostRule, Micros, Preset, ProgramTool, RepositoryName, Role,
-    RolePolicy, Until,
+    AfterQuota, Effort, Environment, HostRule, Micros, Mishap, Preset, ProgramTool, RepositoryName,
+    Role, RolePolicy, Until,
 };
 
 /// The most entries of one list.
@@ -49,6 +49,7 @@ pub(super) struct File {
     pub bots: Option<List<BotId>>,
     pub resume_after_quota: Option<Resuming>,
     pub audit: Option<Audits>,
+    pub restarts: Option<Again>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +63,14 @@ pub(super) struct Deploy {
 #[serde(deny_unknown_fields)]
 pub(super) struct Review {
     pub other_provider: bool,
+}
+
+/// What is tried again by itself.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Again {
+    pub times: Option<Times>,
+    pub after: Option<List<After>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -313,6 +322,16 @@ judged! {
         "auto" => Ok(AfterQuota::Auto),
         "person" => Ok(AfterQuota::Person),
         _ => Err(format!("`resume_after_quota` is `auto` or `person`, not {text:?}")),
+    };
+    /// How often a stage is tried again by itself.
+    Times(u32), "times from 0 to 10", |text| between(text, "times", 0, 10);
+    /// After what it is.
+    After(Mishap), "`crashed`, `model`, `tools` or `lost`", |text| match text {
+        "crashed" => Ok(Mishap::Crashed),
+        "model" => Ok(Mishap::Model),
+        "tools" => Ok(Mishap::Tools),
+        "lost" => Ok(Mishap::Lost),
+        _ => Err(format!("`after` holds `crashed`, `model`, `tools` or `lost`, not {text:?}")),
     };
     /// Money for one task or one agent.
     Budget(Micros), "dollars", |text| match text.parse() {

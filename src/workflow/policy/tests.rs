@@ -46,6 +46,7 @@ agents: 3
 bots: [49699333]
 resume_after_quota: person
 audit: agents
+restarts: {times: 1, after: [crashed, model]}
 ";
 
 fn mistake(text: &str) -> PolicyMistake {
@@ -132,6 +133,10 @@ fn every_key_is_read() {
             bots: vec![ActorId(49_699_333)],
             after_quota: AfterQuota::Person,
             agent_audits: true,
+            restarts: crate::model::Restarts {
+                times: 1,
+                after: vec![crate::model::Mishap::Crashed, crate::model::Mishap::Model],
+            },
         }
     );
 }

@@ -70,7 +70,7 @@ fn the_default_counts_when_the_deadline_has_passed_and_not_before() {
 #[test]
 fn a_question_outlives_a_stop_and_an_answer_outlives_spent_money() {
     let mut play = asking();
-    play.command(Command::Stop);
+    play.command(Command::Stop { now: false });
     play.command(Command::Resume);
     assert_eq!(*state(&play), TaskState::Waiting(WaitFor::Answer(QuestionId(1))));
     play.s.task.as_mut().unwrap().spent = Micros(5_000_000);

@@ -40,7 +40,7 @@ fn outside_events() -> Vec<What> {
         Command::Review,
         Command::Audit,
         Command::Retry,
-        Command::Stop,
+        Command::Stop { now: false },
         Command::Resume,
         Command::Budget { add: Some(Micros(1_000_000)) },
         Command::Provider { provider: Some("codex".into()) },
@@ -111,6 +111,7 @@ fn words(decision: &Decision) -> String {
                 format!("{} {how}", stage.name())
             }
             Effect::StartRun { kind, .. } => format!("{} commands run", kind.name()),
+            Effect::StartNow { .. } => "agent starts now".into(),
             Effect::StopAgents { .. } => "agents stop".into(),
             Effect::FollowUp { .. } => "told to the running agent".into(),
             Effect::Act(Act::Reply { reply, .. }) => match reply {

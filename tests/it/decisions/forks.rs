@@ -55,7 +55,7 @@ fn what_a_fork_did_not_take_is_kept_and_pushed_without_another_agent() {
 #[test]
 fn a_stop_in_between_keeps_it_too() {
     let mut play = parked();
-    play.command(Command::Stop);
+    play.command(Command::Stop { now: false });
     let decision = play.command(Command::Resume);
     assert_eq!(publishes(&decision), Some(&sha(2)));
 }

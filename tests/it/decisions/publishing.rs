@@ -115,7 +115,7 @@ fn work_goes_on_from_what_a_person_pushed_and_not_over_it() {
     let mut play = reviewing();
     play.s.facts = Facts { pull: Some(pull(sha(5))), ..Facts::default() };
     play.happens(Actor::Person(mara()), What::PullUpdated { head: sha(5) });
-    play.command(Command::Stop);
+    play.command(Command::Stop { now: false });
     let code = play.s.stages.iter_mut().find(|stage| stage.key == StageKey::Code).unwrap();
     code.state = StageState::Cancelled;
     play.command(Command::Resume);

@@ -41,7 +41,7 @@ pub async fn what_processes_take_is_seen_while_they_run_and_kept_when_they_have_
     assert!(running.wait().await.is_success());
     let last = meter.last();
     assert_eq!(last, meter.read(), "nothing changes after the end");
-    let Footprint { cpu_ms, memory, memory_peak, written } = last;
+    let Footprint { cpu_ms, memory, memory_peak, written, held: _ } = last;
     assert!(cpu_ms >= held.cpu_ms && memory_peak >= held.memory, "{last:?}");
     assert_eq!(memory, 0);
     // Where the folder is in memory nothing goes to a disk.

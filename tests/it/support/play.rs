@@ -376,6 +376,10 @@ impl Play {
                 });
             }
             Effect::Switch { off } => self.s.repository.off = *off,
+            Effect::StartNow { agent } => {
+                let waiting = self.s.agents.iter_mut().find(|it| it.id == *agent).unwrap();
+                waiting.not_before = None;
+            }
             Effect::FollowUp { .. } | Effect::Act(_) | Effect::Raise(_) => {}
         }
     }
@@ -443,10 +447,12 @@ impl Play {
             footprint: Footprint::default(),
             tally: Tally::default(),
             waits_for: None,
+            not_before: None,
             todo: Vec::new(),
             last_line: None,
             wanted: None,
             limited: None,
+            refused: Vec::new(),
             started_at: Some(now()),
             ended_at: None,
         });
