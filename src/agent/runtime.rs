@@ -143,7 +143,7 @@ impl Runtime {
 
     /// Ends the sandboxes that a Baton of this data folder left running which is dead. Call it once at start.
     pub async fn clear_sandboxes(&self) {
-        match self.sandbox.clear().await {
+        match self.sandbox.clear(&[]).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "ended sandboxes of a server that is dead"),
             Err(error) => tracing::warn!(%error, "sandboxes of a dead server were not looked for"),

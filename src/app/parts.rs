@@ -202,6 +202,7 @@ pub(super) fn sandbox(
                 bridge,
                 state: data.join("sandbox"),
                 owner,
+                survive_seconds: containers.survive_seconds,
             })?)
         }
         SandboxChoice::Host => Arc::new(Host::new(bridge, owner)),

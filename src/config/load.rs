@@ -176,6 +176,7 @@ mod tests {
                 socket: socket.into(),
                 images: Vec::new(),
                 cpus,
+                survive_seconds: 120,
             }))
         };
         let bare = containers("baton-agent", "/var/run/docker.sock", None);
@@ -186,6 +187,7 @@ mod tests {
             ("kind = \"host\"", "kind in [sandbox]"),
             ("socket = \"tcp:1\"", "socket in [sandbox]"),
             ("cpus = -1.0", "cpus in [sandbox]"),
+            ("survive_seconds = 4000", "survive_seconds in [sandbox]"),
         ] {
             let refused = chosen(&format!("[sandbox]\n{wrong}\n")).unwrap_err().to_string();
             assert!(refused.contains(name), "{wrong}: {refused}");
