@@ -138,7 +138,7 @@ impl Runtime {
     /// # Errors
     /// When their folder cannot be deleted.
     pub fn clear_exits(&self) -> std::io::Result<()> {
-        self.exits.clear()
+        self.exits.clear(&[])
     }
 
     /// Ends the sandboxes that a Baton of this data folder left running which is dead. Call it once at start.

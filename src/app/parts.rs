@@ -156,7 +156,8 @@ pub(super) fn gateway_settings(
         (model.clone(), price)
     });
     gateway::Settings {
-        socket: data.join("gateway.sock"),
+        // Alone in its folder, which containers are shown that may outlive this server.
+        socket: data.join("gateway").join("gateway.sock"),
         mode: 0o666,
         anthropic: api(&agents.upstream, Credential::ApiKey, resting),
         openai: api(&agents.openai, Credential::Bearer, resting),
