@@ -235,6 +235,7 @@ fn assignment(id: i64, head: &Sha) -> Assignment {
         patience: Patience { total: hour, silence: hour, linger: hour },
         identity: Identity { name: "b".to_owned(), email: "b@localhost".to_owned() },
         trailers: Vec::new(),
+        lines_before: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One agent from its workspace to its outcome.
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Rendered, Runtime, Supplies, Wires,
@@ -8,8 +9,9 @@ use super::{
     limit::end_at,
     orders::Note,
     processes::Processes,
-    prompt, sampler,
-    session::{self, Patience},
+    prompt, sampler, session,
+    supplies::Fitting,
+    terms::{Past, Patience, Terms},
 };
 use crate::{
     model::{
@@ -20,7 +22,8 @@ use crate::{
     workspace::{Checkout, Identity, Import, Workspace, WorkspaceKey},
 };
 
-/// Everything that one agent is started with.
+/// Everything that one agent is started with. Written down, it has no session's content and no supplies.
+#[derive(Serialize, Deserialize)]
 pub struct Assignment {
     /// Its row.
     pub agent: AgentId,
@@ -33,6 +36,7 @@ pub struct Assignment {
     /// Its session.
     pub session: SessionId,
     /// What that session left when it was last saved; none for a new one.
+    #[serde(with = "whether")]
     pub resume: Option<Vec<u8>>,
     /// What it is told.
     pub rendered: Rendered,
@@ -41,8 +45,10 @@ pub struct Assignment {
     /// From which commit.
     pub base: Sha,
     /// What it is given to build with.
+    #[serde(skip)]
     pub supplies: Option<Supplies>,
     /// Its own token for the gateway.
+    #[serde(with = "exposed")]
     pub token: SecretString,
     /// How long it may take.
     pub patience: Patience,
@@ -50,6 +56,41 @@ pub struct Assignment {
     pub identity: Identity,
     /// What each of its commits says it is of; empty where nobody asks.
     pub trailers: Vec<String>,
+    /// How many lines its log has already, where somebody goes on with it that comes after this Baton; none
+    /// where it ends with it.
+    pub lines_before: Option<i64>,
+}
+
+/// Whether there is a session to go on with: its content is in the agent's own folder by then.
+mod whether {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bool(bytes.is_some())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
+        Ok(bool::deserialize(from)?.then(Vec::new))
+    }
+}
+
+/// The token, which the agent has in its folder too.
+mod exposed {
+    use secrecy::{ExposeSecret, SecretString};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(token: &SecretString, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(token.expose_secret())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SecretString, D::Error> {
+        String::deserialize(from).map(SecretString::from)
+    }
+}
+
+/// The workspace of an agent.
+pub(super) fn key_of(agent: AgentId) -> WorkspaceKey {
+    WorkspaceKey::new(&format!("agent-{agent}")).expect("digits and a hyphen are a key")
 }
 
 /// How a life went.
@@ -70,7 +111,7 @@ pub struct Life {
 }
 
 impl Life {
-    fn failed(kind: FailKind) -> Self {
+    pub(super) fn failed(kind: FailKind) -> Self {
         Self::only(End::Failed(kind))
     }
 
@@ -90,8 +131,7 @@ impl Life {
 impl Runtime {
     /// Plays an agent to its end. Afterwards no process and no folder of it is left.
     pub async fn play(&self, assignment: &Assignment, mut wires: Wires) -> Life {
-        let key = WorkspaceKey::new(&format!("agent-{}", assignment.agent))
-            .expect("digits and a hyphen are a key");
+        let key = key_of(assignment.agent);
         let checkout = Checkout {
             repository: assignment.repository,
             base: assignment.base.clone(),
@@ -102,12 +142,9 @@ impl Runtime {
             Ok(workspace) => workspace,
             Err(error) => return Life::failed(FailKind::Setup(error.to_string())),
         };
-        let life = match self.in_workspace(assignment, &workspace, &mut wires).await {
-            Ok(life) => life,
-            Err(problem) => Life::failed(FailKind::Setup(problem)),
-        };
+        let life = self.in_workspace(assignment, &workspace, &mut wires).await;
         self.clear(&key);
-        life
+        life.unwrap_or_else(|problem| Life::failed(FailKind::Setup(problem)))
     }
 
     async fn in_workspace(
@@ -120,25 +157,34 @@ impl Runtime {
             let signed = self.workspaces.sign(workspace, &assignment.trailers);
             signed.map_err(|error| error.to_string())?;
         }
-        let kind = by_name(&assignment.provider)
-            .ok_or_else(|| format!("there is no provider {:?}", assignment.provider))?;
         let fitting = self.fit(assignment.supplies.as_ref(), workspace).await;
         let fitting = fitting.map_err(|error| format!("what it builds with: {error}"))?;
-        let processes = Processes::new(self, assignment, workspace, &fitting)
+        let past = self.without_past(assignment, workspace, &fitting);
+        let past = past.map_err(|error| format!("the agent's journal: {error}"))?;
+        self.lived(assignment, workspace, &fitting, past, wires).await
+    }
+
+    /// Plays the agent's session, from where it stands, and takes in what comes of it.
+    pub(super) async fn lived(
+        &self,
+        assignment: &Assignment,
+        workspace: &Workspace,
+        fitting: &Fitting,
+        past: Past,
+        wires: &mut Wires,
+    ) -> Result<Life, String> {
+        let kind = by_name(&assignment.provider)
+            .ok_or_else(|| format!("there is no provider {:?}", assignment.provider))?;
+        let processes = Processes::new(self, assignment, workspace, fitting)
             .map_err(|error| format!("the agent's folders: {error}"))?;
         let mut provider = kind.begin(processes.task());
         let judge = |value: &serde_json::Value| {
             prompt::validate(assignment.role, &assignment.rendered.schema, value)
         };
         let notes = wires.notes.clone();
-        let playing = session::play(
-            &processes,
-            provider.as_mut(),
-            wires,
-            assignment.patience,
-            &judge,
-            &*self.quota_back,
-        );
+        let terms =
+            Terms { patience: assignment.patience, judge: &judge, quota_back: &*self.quota_back };
+        let playing = session::play(&processes, provider.as_mut(), wires, terms, past);
         let ended = sampler::beside(assignment.agent, &self.in_use, notes, playing).await?;
         if let Some(exit) = &fitting.exit {
             let _ = wires.notes.send(Note::Fetched(exit.seen())).await;

@@ -1,6 +1,10 @@
-//! What the limit at which the gateway stopped an agent makes of its end.
+//! What a limit makes of an agent's end: one that the gateway stopped it at, and one that its program tells of.
 
-use crate::model::{AgentId, End, FailKind, Limited};
+use super::runtime::QuotaBack;
+use crate::{
+    model::{AgentId, End, FailKind, Limited},
+    provider::{ModelRefusal, RefusalKind},
+};
 
 /// Says which limit an agent met last at the gateway, if no request of its was answered since.
 pub type LimitOf = dyn Fn(AgentId) -> Option<Limited> + Send + Sync;
@@ -28,8 +32,21 @@ pub(super) fn end_at(end: End, limited: Option<Limited>) -> (End, Option<Limited
     (end, stopped)
 }
 
+/// Tells apart what waiting or money could mend.
+pub(super) fn end_of(refusal: Option<ModelRefusal>, kind: FailKind, quota_back: &QuotaBack) -> End {
+    match refusal.map(|refusal| (refusal.kind, refusal.retry_at)) {
+        Some((RefusalKind::Budget, _)) => End::OutOfBudget,
+        Some((RefusalKind::Quota, until)) => {
+            End::OutOfQuota { until: until.unwrap_or_else(quota_back) }
+        }
+        Some(_) | None => End::Failed(kind),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use chrono::{TimeZone, Utc};
+
     use super::*;
     use crate::model::{BudgetScope, CancelledBy, Micros, Shortage, Timestamp, Watchdog};
 
@@ -57,5 +74,18 @@ mod tests {
         for end in [End::Succeeded, End::Cancelled(CancelledBy::Operator), End::Lost] {
             assert_eq!(end_at(end.clone(), budget()), (end, None));
         }
+    }
+
+    #[test]
+    fn no_more_quota_is_a_time_to_wait_for_also_where_the_program_names_none() {
+        let noon = Utc.with_ymd_and_hms(2026, 3, 4, 12, 0, 0).unwrap();
+        let refusal = |kind, retry_at| Some(ModelRefusal { kind, status: Some(429), retry_at });
+        let end = |refusal| end_of(refusal, FailKind::Model("429".to_owned()), &move || noon);
+        let until = noon;
+        assert_eq!(end(refusal(RefusalKind::Quota, None)), End::OutOfQuota { until });
+        let until = noon + chrono::TimeDelta::hours(1);
+        assert_eq!(end(refusal(RefusalKind::Quota, Some(until))), End::OutOfQuota { until });
+        assert_eq!(end(refusal(RefusalKind::Budget, None)), End::OutOfBudget);
+        assert_eq!(end(None), End::Failed(FailKind::Model("429".to_owned())));
     }
 }

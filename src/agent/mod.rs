@@ -7,10 +7,13 @@
 //! repository needs to be built is its [`Ground`]; what a run is given of that are its [`Supplies`].
 
 mod commands;
+mod continuing;
 mod ground;
 mod inside;
+mod journal;
 mod life;
 mod limit;
+mod lines;
 mod orders;
 mod processes;
 pub mod prompt;
@@ -18,14 +21,16 @@ mod runtime;
 mod sampler;
 mod session;
 mod supplies;
+mod terms;
 mod toolchains;
 
 pub use commands::Errand;
+pub use continuing::{Found, Left};
 pub use ground::Ground;
 pub use life::{Assignment, Life};
-pub use orders::{Note, Order, Stream, Wires};
+pub use orders::{Note, Order, Said, Stream, Wires};
 pub use prompt::{Prompts, Rendered};
 pub use runtime::{IMAGE_CLAUDE, IMAGE_CODEX, Programs, Runtime, codex_package, try_layers};
-pub use session::Patience;
 pub use supplies::{Reach, Stock, Supplies};
+pub use terms::Patience;
 pub use toolchains::Toolchains;

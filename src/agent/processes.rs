@@ -37,7 +37,7 @@ struct Folders {
 }
 
 impl<'a> Processes<'a> {
-    /// Makes the agent's folders.
+    /// Makes the agent's folders, where they are not there and its own already.
     pub(super) fn new(
         runtime: &'a Runtime,
         assignment: &'a Assignment,
@@ -50,10 +50,12 @@ impl<'a> Processes<'a> {
             home: root.join("home"),
             scratch: root.join("scratch"),
         };
-        for folder in [&folders.config, &folders.home, &folders.scratch] {
-            fs::create_dir_all(folder)?;
+        if !root.exists() {
+            for folder in [&folders.config, &folders.home, &folders.scratch] {
+                fs::create_dir_all(folder)?;
+            }
+            runtime.give_away(&root)?;
         }
-        runtime.give_away(&root)?;
         Ok(Self { runtime, assignment, workspace, fitting, folders })
     }
 
@@ -149,6 +151,7 @@ impl<'a> Processes<'a> {
         spec.overlays = inside::overlays(self.workspace);
         spec.gateway = Some(self.runtime.gateway(self.assignment.agent.0));
         spec.network = Network::None;
+        spec.may_survive = self.assignment.lines_before.is_some();
         Ok(spec)
     }
 

@@ -27,12 +27,13 @@ pub(super) struct InUse(Mutex<BTreeMap<AgentId, Seen>>);
 /// One agent: what its earlier processes took, and its present one.
 struct Seen {
     before: Footprint,
-    now: Meter,
+    /// None between two.
+    now: Option<Meter>,
 }
 
 impl Seen {
     fn last(&self) -> Footprint {
-        self.before.and(self.now.last())
+        self.now.as_ref().map_or(self.before, |now| self.before.and(now.last()))
     }
 }
 
@@ -41,7 +42,12 @@ impl InUse {
     pub fn put(&self, agent: AgentId, meter: Meter) {
         let mut seen = self.seen();
         let before = seen.get(&agent).map(Seen::last).unwrap_or_default();
-        seen.insert(agent, Seen { before, now: meter });
+        seen.insert(agent, Seen { before, now: Some(meter) });
+    }
+
+    /// Looks at an agent from now on whose earlier processes took so much under another Baton.
+    pub fn take_up(&self, agent: AgentId, before: Footprint, now: Option<Meter>) {
+        self.seen().insert(agent, Seen { before, now });
     }
 
     fn seen(&self) -> MutexGuard<'_, BTreeMap<AgentId, Seen>> {
@@ -50,7 +56,7 @@ impl InUse {
 
     /// Looks at an agent now; none before its first process.
     async fn look(&self, agent: AgentId) -> Option<Footprint> {
-        let meter = self.seen().get(&agent).map(|seen| seen.now.clone())?;
+        let meter = self.seen().get(&agent).and_then(|seen| seen.now.clone())?;
         // A look that breaks down is one that was not taken.
         let _ = tokio::task::spawn_blocking(move || meter.read()).await;
         self.last(agent)

@@ -44,6 +44,7 @@ pub(super) async fn build(
     shutting_down: CancellationToken,
 ) -> anyhow::Result<(Parts, Gateway)> {
     let clock = &options.clock;
+    let began = clock.now();
     let data = place::prepare(&config.data)?;
     let github = github(config, clock)?;
     let app = github.identity().await.context("asking GitHub who this App is")?;
@@ -87,6 +88,7 @@ pub(super) async fn build(
         secrets: secrets.clone(),
         node,
         salt: db::server::salt(pool).await?,
+        began,
         minute: options.minute,
     };
     let lines = Arc::new(DatabaseLines(pool.clone()));

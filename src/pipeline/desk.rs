@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Parts};
 use crate::{
-    agent::{Note, Order, Stream, prompt},
+    agent::{Note, Order, Said, Stream, prompt},
     db::{
         agent_inbox, agents, fetches,
         letters::{self, Reader},
@@ -15,9 +15,10 @@ use crate::{
     },
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        AgentId, CancelledBy, Fetch, Fetcher, Footprint, LetterKind, Stop, TaskId, Timestamp,
-        TodoItem, Untrusted,
+        Agent, AgentId, CancelledBy, Fetch, Fetcher, Footprint, LetterKind, Stop, TaskId,
+        Timestamp, TodoItem, Untrusted,
     },
+    queue::Claimed,
 };
 
 /// How often a running agent's row is looked at and written.
@@ -34,17 +35,37 @@ pub(super) struct Desk<'a> {
     pub reader: Reader,
     /// The message that is being handed over, and whether it was.
     pub giving: Option<(i64, oneshot::Receiver<()>)>,
+    /// Whether it is told again what a Baton before this one has heard.
+    pub catches_up: bool,
     /// Ticks since it asked a person.
     pub since_asked: u32,
+    /// Where its lines go.
+    pub log: LogWriter,
     /// Cancelled when another worker may have the job soon: then nothing may run here any more.
     pub lost: CancellationToken,
     pub give: mpsc::Sender<Order>,
 }
 
+impl<'a> Desk<'a> {
+    /// A desk for an agent that begins.
+    pub fn new(
+        parts: &'a Parts,
+        claimed: &Claimed,
+        task: TaskId,
+        agent: &Agent,
+        log: LogWriter,
+        give: mpsc::Sender<Order>,
+    ) -> Self {
+        let reader = Reader { task, session: agent.session, role: agent.role };
+        let (agent, lost) = (agent.id, claimed.lost.clone());
+        let (giving, catches_up, since_asked) = (None, false, 0);
+        Self { parts, task, agent, reader, giving, catches_up, since_asked, log, lost, give }
+    }
+}
+
 impl Desk<'_> {
     /// Until the agent has nothing more to tell.
     pub async fn sit(mut self, mut heard: mpsc::Receiver<Note>) {
-        let mut log = self.parts.logs.open(self.agent);
         let redactor = self.parts.redactor();
         let mut progress = Progress::default();
         let mut killed = false;
@@ -54,7 +75,12 @@ impl Desk<'_> {
             tokio::select! {
                 note = heard.recv() => match note {
                     Some(Note::Fetched(fetched)) => self.fetched(&fetched).await,
-                    Some(note) => progress.take(&mut log, &redactor, note).await,
+                    Some(Note::CaughtUp(told)) => {
+                        if let Err(error) = self.caught_up(&told, &mut progress).await {
+                            tracing::warn!(agent.id = %self.agent, %error, "an agent was taken up in part only");
+                        }
+                    }
+                    Some(note) => progress.take(&mut self.log, &redactor, note).await,
                     None => break,
                 },
                 () = self.lost.cancelled(), if !killed => {
@@ -62,17 +88,40 @@ impl Desk<'_> {
                     let by = CancelledBy::Superseded;
                     self.order(Order::Stop { stop: Stop::Kill, by }).await;
                 }
-                _ = tick.tick() => {
+                _ = tick.tick(), if !self.catches_up => {
                     if let Err(error) = self.look(&mut progress).await {
                         tracing::warn!(agent.id = %self.agent, %error, "the agent's row could not be kept up to date");
                     }
                 }
             }
         }
-        drop(log);
         if let Err(error) = self.look(&mut progress).await {
             tracing::warn!(agent.id = %self.agent, %error, "the agent's last words could not be kept");
         }
+    }
+
+    /// Puts right what the Baton before this one had not told any more, or had not heard any more.
+    async fn caught_up(&mut self, told: &[Said], progress: &mut Progress) -> Result<(), Failure> {
+        self.catches_up = false;
+        let (pool, now) = (&self.parts.pool, self.parts.clock.now());
+        let (calls, retries) = agents::load_counts(pool, self.agent).await?;
+        let used = progress.used();
+        used.calls = used.calls.saturating_sub(calls);
+        used.retries = used.retries.saturating_sub(retries);
+        // Its list may have been told by its tools since.
+        progress.todo = None;
+        for (id, message) in agent_inbox::list_delivered(pool, self.agent).await? {
+            if !told.contains(&Said::Message(id)) {
+                self.say(Said::Message(id), prompt::message_text(&message)).await;
+            }
+        }
+        let letters: Vec<i64> = told.iter().filter_map(|said| said.letter()).collect();
+        Ok(letters::mark_read(pool, self.reader.session, &letters, now).await?)
+    }
+
+    async fn say(&self, said: Said, text: String) {
+        let (given, _) = oneshot::channel();
+        self.order(Order::Say { text, said, given }).await;
     }
 
     /// Keeps what the agent asked of hosts.
@@ -104,9 +153,8 @@ impl Desk<'_> {
         } else if self.parts.shutting_down.is_cancelled() {
             self.order(Order::Stop { stop: Stop::Interrupt, by: CancelledBy::Shutdown }).await;
         }
-        for message in agent_inbox::take_undelivered(pool, self.agent, now).await? {
-            let (given, _) = oneshot::channel();
-            self.order(Order::Say { text: prompt::message_text(&message), given }).await;
+        for (id, message) in agent_inbox::take_undelivered(pool, self.agent, now).await? {
+            self.say(Said::Message(id), prompt::message_text(&message)).await;
         }
         if questions::of_agent(pool, self.agent).await?.is_some() {
             return self.end_soon().await;
@@ -143,7 +191,8 @@ impl Desk<'_> {
         if let Some(letter) = next {
             let (given, heard) = oneshot::channel();
             self.giving = Some((letter.id, heard));
-            self.order(Order::Say { text: prompt::letter_text(letter), given }).await;
+            let (text, said) = (prompt::letter_text(letter), Said::Letter(letter.id));
+            self.order(Order::Say { text, said, given }).await;
         }
         Ok(())
     }
@@ -198,7 +247,7 @@ impl Progress {
             Note::Footprint(footprint) => self.used().footprint = footprint,
             Note::Called => self.used().calls += 1,
             Note::Retried => self.used().retries += 1,
-            Note::Started { .. } | Note::Usage(_) | Note::Fetched(_) => {}
+            Note::Started { .. } | Note::Usage(_) | Note::Fetched(_) | Note::CaughtUp(_) => {}
         }
     }
 }

@@ -14,6 +14,7 @@
 //! - `hanging`  – agents that do not end
 //! - `money`    – budgets and quota
 //! - `restarts` – Baton or its database goes away in the midst
+//! - `surviving` – containers that outlive their Baton
 //! - `talking`  – agents that write to each other
 //! - `replicas` – two of them on one database
 
@@ -29,6 +30,7 @@ mod quiet;
 mod replicas;
 mod restarts;
 mod steering;
+mod surviving;
 mod talking;
 mod watching;
 mod webhooks;

@@ -108,6 +108,7 @@ impl Local {
             identity: Identity { name: "Baton".to_owned(), email: "baton@localhost".to_owned() },
             trailers: Vec::new(),
             supplies: None,
+            lines_before: None,
         })
     }
 

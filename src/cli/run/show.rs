@@ -82,7 +82,8 @@ impl Screen {
             | Note::Fetched(_)
             | Note::Footprint(_)
             | Note::Called
-            | Note::Retried => {}
+            | Note::Retried
+            | Note::CaughtUp(_) => {}
         }
     }
 

@@ -35,6 +35,22 @@ pub async fn set_footprint(
     one_row(&result, "agent", id)
 }
 
+/// Tells how often an agent's program called a tool, and asked the model API again, as far as it is kept.
+///
+/// # Errors
+/// When the database is away or there is no such agent.
+pub async fn load_counts(
+    executor: impl PgExecutor<'_>,
+    id: AgentId,
+) -> Result<(u32, u32), DbError> {
+    let row = sqlx::query!("SELECT program_calls, model_retries FROM agents WHERE id = $1", id.0)
+        .fetch_optional(executor)
+        .await?
+        .ok_or_else(|| DbError::absent("agent", id))?;
+    let calls = decode::number("calls", row.program_calls)?;
+    Ok((calls, decode::number("retries", row.model_retries)?))
+}
+
 /// Notes what a queued agent waits for; true if that is news.
 ///
 /// # Errors

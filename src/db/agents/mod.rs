@@ -13,7 +13,7 @@ use super::{DbError, decode, error::one_row};
 use crate::model::{AgentId, AgentState, Inputs, SessionId, Sha, StageId, TaskId, Timestamp};
 
 pub use ending::{Finished, discard_unpublished, finish, notify_wanted, want, wanted};
-pub use footprint::{list_measured, set_footprint, set_waits_for};
+pub use footprint::{list_measured, load_counts, set_footprint, set_waits_for};
 pub use progress::{Grant, add_cost, by_token_hash, heartbeat, set_progress, set_token_hash};
 pub use row::{AgentRow, list, list_open, list_open_of_node, load};
 pub use tools::{Caller, caller, count_tool_call, set_todo, set_tools};

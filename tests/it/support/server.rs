@@ -11,7 +11,7 @@ use std::{
 
 use baton::{
     cli::demo::world::World,
-    config::{Config, Grant},
+    config::{Config, Grant, SandboxChoice},
     db::Address,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -186,10 +186,23 @@ fn configuration(config: &Config) -> String {
             "command": agents.command,
             "anthropic_base_url": agents.upstream.base_url,
         },
+        "sandbox": sandbox(&agents.sandbox),
         "limits": { "accounts": config.limits.accounts },
         "deploy": config.grants.iter().map(granted).collect::<Vec<_>>(),
     });
     toml::to_string(&file).unwrap()
+}
+
+fn sandbox(choice: &SandboxChoice) -> serde_json::Value {
+    match choice {
+        SandboxChoice::Container(containers) => serde_json::json!({
+            "kind": "container",
+            "socket": containers.socket,
+            "image": containers.image,
+            "survive_seconds": containers.survive_seconds,
+        }),
+        SandboxChoice::Bubblewrap | SandboxChoice::Host => serde_json::json!({}),
+    }
 }
 
 fn granted(grant: &Grant) -> serde_json::Value {
