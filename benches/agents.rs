@@ -238,6 +238,7 @@ fn assignment(id: i64, head: &Sha) -> Assignment {
         identity: Identity { name: "b".to_owned(), email: "b@localhost".to_owned() },
         trailers: Vec::new(),
         protected: Vec::new(),
+        lines_before: None,
     }
 }
 

@@ -175,8 +175,8 @@ async fn follow(
     kept: &mut Kept,
     notes: &tokio::sync::mpsc::Sender<Note>,
 ) -> Option<i32> {
-    use super::session::Lines;
-    let (mut out, mut error) = (Lines::new(out), Lines::new(error));
+    use super::lines::Lines;
+    let (mut out, mut error) = (Lines::new(out, 0), Lines::new(error, 0));
     while out.open || error.open {
         let (stream, line) = tokio::select! {
             line = out.next(), if out.open => (Stream::Out, line),

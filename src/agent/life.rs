@@ -1,6 +1,7 @@
 //! One agent from its workspace to its outcome.
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Rendered, Runtime, Supplies, Wires,
@@ -9,9 +10,10 @@ use super::{
     limit::{end_at, end_over},
     orders::Note,
     processes::Processes,
-    prompt, sampler,
-    session::{self, Patience},
+    prompt, sampler, session,
+    supplies::Fitting,
     tending::Hearing,
+    terms::{Past, Patience, Terms},
 };
 use crate::{
     model::{
@@ -22,7 +24,8 @@ use crate::{
     workspace::{Checkout, Identity, Import, Workspace, WorkspaceKey},
 };
 
-/// Everything that one agent is started with.
+/// Everything that one agent is started with. Written down, it has no session's content and no supplies.
+#[derive(Serialize, Deserialize)]
 pub struct Assignment {
     /// Its row.
     pub agent: AgentId,
@@ -35,6 +38,7 @@ pub struct Assignment {
     /// Its session.
     pub session: SessionId,
     /// What that session left when it was last saved; none for a new one.
+    #[serde(with = "whether")]
     pub resume: Option<Vec<u8>>,
     /// What it is told.
     pub rendered: Rendered,
@@ -43,8 +47,10 @@ pub struct Assignment {
     /// From which commit.
     pub base: Sha,
     /// What it is given to build with.
+    #[serde(skip)]
     pub supplies: Option<Supplies>,
     /// Its own token for the gateway.
+    #[serde(with = "exposed")]
     pub token: SecretString,
     /// How long it may take.
     pub patience: Patience,
@@ -54,6 +60,41 @@ pub struct Assignment {
     pub protected: Vec<String>,
     /// What each of its commits says it is of; empty where nobody asks.
     pub trailers: Vec<String>,
+    /// How many lines its log has already, where somebody goes on with it that comes after this Baton; none
+    /// where it ends with it.
+    pub lines_before: Option<i64>,
+}
+
+/// Whether there is a session to go on with: its content is in the agent's own folder by then.
+mod whether {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bool(bytes.is_some())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
+        Ok(bool::deserialize(from)?.then(Vec::new))
+    }
+}
+
+/// The token, which the agent has in its folder too.
+mod exposed {
+    use secrecy::{ExposeSecret, SecretString};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(token: &SecretString, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(token.expose_secret())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SecretString, D::Error> {
+        String::deserialize(from).map(SecretString::from)
+    }
+}
+
+/// The workspace of an agent.
+pub(super) fn key_of(agent: AgentId) -> WorkspaceKey {
+    WorkspaceKey::new(&format!("agent-{agent}")).expect("digits and a hyphen are a key")
 }
 
 /// How a life went.
@@ -72,7 +113,7 @@ pub struct Life {
 }
 
 impl Life {
-    fn failed(kind: FailKind) -> Self {
+    pub(super) fn failed(kind: FailKind) -> Self {
         Self::only(End::Failed(kind))
     }
 
@@ -92,8 +133,7 @@ impl Life {
 impl Runtime {
     /// Plays an agent to its end. Afterwards no process and no folder of it is left.
     pub async fn play(&self, assignment: &Assignment, mut wires: Wires) -> Life {
-        let key = WorkspaceKey::new(&format!("agent-{}", assignment.agent))
-            .expect("digits and a hyphen are a key");
+        let key = key_of(assignment.agent);
         let checkout = Checkout {
             repository: assignment.repository,
             base: assignment.base.clone(),
@@ -108,16 +148,13 @@ impl Runtime {
                 return Life::failed(FailKind::Setup(error.to_string()));
             }
         };
-        let life = match self.in_workspace(assignment, &workspace, &mut wires).await {
-            Ok(life) => life,
-            Err(problem) => {
-                // No limit is why; one that it met is not kept for anybody.
-                let _ = (self.limit_of)(assignment.agent);
-                Life::failed(FailKind::Setup(problem))
-            }
-        };
+        let life = self.in_workspace(assignment, &workspace, &mut wires).await;
+        if life.is_err() {
+            // No limit is why; one that it met is not kept for anybody.
+            let _ = (self.limit_of)(assignment.agent);
+        }
         self.clear(&key);
-        life
+        life.unwrap_or_else(|problem| Life::failed(FailKind::Setup(problem)))
     }
 
     async fn in_workspace(
@@ -130,6 +167,22 @@ impl Runtime {
             let signed = self.workspaces.sign(workspace, &assignment.trailers);
             signed.map_err(|error| error.to_string())?;
         }
+        let fitting = self.fit(assignment.supplies.as_ref(), workspace).await;
+        let fitting = fitting.map_err(|error| format!("what it builds with: {error}"))?;
+        let past = self.without_past(assignment, workspace, &fitting);
+        let past = past.map_err(|error| format!("the agent's journal: {error}"))?;
+        self.lived(assignment, workspace, &fitting, past, wires).await
+    }
+
+    /// Plays the agent's session, from where it stands, and takes in what comes of it.
+    pub(super) async fn lived(
+        &self,
+        assignment: &Assignment,
+        workspace: &Workspace,
+        fitting: &Fitting,
+        past: Past,
+        wires: &mut Wires,
+    ) -> Result<Life, String> {
         let kind = by_name(&assignment.provider)
             .ok_or_else(|| format!("there is no provider {:?}", assignment.provider))?;
         let without = &assignment.rendered.without;
@@ -142,24 +195,17 @@ impl Runtime {
                 assignment.provider,
             ));
         }
-        let fitting = self.fit(assignment.supplies.as_ref(), workspace).await;
-        let fitting = fitting.map_err(|error| format!("what it builds with: {error}"))?;
-        let processes = Processes::new(self, assignment, workspace, &fitting)
+        let processes = Processes::new(self, assignment, workspace, fitting)
             .map_err(|error| format!("the agent's folders: {error}"))?;
         let mut provider = kind.begin(processes.task()?);
         let judge = |value: &serde_json::Value| {
             prompt::validate(assignment.role, &assignment.rendered.schema, value)
         };
         let notes = wires.notes.clone();
-        let playing = session::play(
-            &processes,
-            provider.as_mut(),
-            wires,
-            assignment.patience,
-            &judge,
-            &*self.quota_back,
-            self.tools_of(assignment),
-        );
+        let terms =
+            Terms { patience: assignment.patience, judge: &judge, quota_back: &*self.quota_back };
+        let tools = self.tools_of(assignment);
+        let playing = session::play(&processes, provider.as_mut(), wires, terms, tools, past);
         let fence = Fence::new(self.ceiling, vec![self.workspaces.path(&workspace.key)]);
         let (ended, excess) =
             sampler::beside(assignment.agent, &self.in_use, &fence, notes, playing).await;

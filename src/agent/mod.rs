@@ -7,12 +7,15 @@
 //! repository needs to be built is its [`Ground`]; what a run is given of that are its [`Supplies`].
 
 mod commands;
+mod continuing;
 mod devcontainer;
 mod fence;
 mod ground;
 mod inside;
+mod journal;
 mod life;
 mod limit;
+mod lines;
 mod orders;
 mod processes;
 pub mod prompt;
@@ -21,15 +24,17 @@ mod sampler;
 mod session;
 mod supplies;
 mod tending;
+mod terms;
 mod toolchains;
 mod versions;
 
 pub use commands::Errand;
+pub use continuing::{Found, Left};
 pub use ground::Ground;
 pub use life::{Assignment, Life};
-pub use orders::{Note, Order, Stream, Wires};
+pub use orders::{Note, Order, Said, Stream, Wires};
 pub use prompt::{Prompts, Rendered};
 pub use runtime::{IMAGE_CLAUDE, IMAGE_CODEX, Programs, Runtime, codex_package, try_layers};
-pub use session::Patience;
 pub use supplies::{Reach, Stock, Supplies};
+pub use terms::Patience;
 pub use toolchains::Toolchains;

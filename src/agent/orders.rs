@@ -1,5 +1,7 @@
 //! What passes between a running agent and the rest of Baton: notes out, orders in.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{CancelledBy, Fetch, Footprint, Micros, Stop, TodoItem, TokenUsage, Untrusted};
 
 /// Which of the two streams a line came from.
@@ -46,6 +48,29 @@ pub enum Note {
     Denied,
     /// Its program asks the model API again, which had failed.
     Retried,
+    /// What was told up to here had happened already under a Baton that is dead; that one had told the agent
+    /// these things.
+    CaughtUp(Vec<Said>),
+}
+
+/// What a further prompt is, by the number of its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
+    /// A word of the task's.
+    Message(i64),
+    /// What another agent wrote.
+    Letter(i64),
+}
+
+impl Said {
+    /// The number of the letter, where it is one.
+    #[must_use]
+    pub fn letter(self) -> Option<i64> {
+        match self {
+            Self::Letter(id) => Some(id),
+            Self::Message(_) => None,
+        }
+    }
 }
 
 /// Something that a running agent is told.
@@ -62,6 +87,8 @@ pub enum Order {
     Say {
         /// The words.
         text: String,
+        /// What they are.
+        said: Said,
         /// Told once the program was given them; dropped where it is on its way out.
         given: tokio::sync::oneshot::Sender<()>,
     },

@@ -38,7 +38,7 @@ struct Folders {
 }
 
 impl<'a> Processes<'a> {
-    /// Makes the agent's folders.
+    /// Makes the agent's folders, where they are not there and its own already.
     pub(super) fn new(
         runtime: &'a Runtime,
         assignment: &'a Assignment,
@@ -51,10 +51,12 @@ impl<'a> Processes<'a> {
             home: root.join("home"),
             scratch: root.join("scratch"),
         };
-        for folder in [&folders.config, &folders.home, &folders.scratch] {
-            fs::create_dir_all(folder)?;
+        if !root.exists() {
+            for folder in [&folders.config, &folders.home, &folders.scratch] {
+                fs::create_dir_all(folder)?;
+            }
+            runtime.give_away(&root)?;
         }
-        runtime.give_away(&root)?;
         let gateway = runtime.gateway()?;
         Ok(Self { runtime, assignment, workspace, fitting, folders, gateway })
     }
@@ -157,6 +159,7 @@ impl<'a> Processes<'a> {
         spec.gateway = Some(self.gateway.clone());
         spec.network = Network::None;
         spec.limits.memory_bytes = Some(self.runtime.ceiling.memory);
+        spec.may_survive = self.assignment.lines_before.is_some();
         Ok(spec)
     }
 

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::model::{Agent, CommandRun, Effort, Emission, Role, RolePolicy, Situation, Tool};
@@ -121,7 +121,7 @@ pub struct Extra {
 }
 
 /// A prompt ready for an agent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rendered {
     /// For the provider's system prompt.
     pub system: String,

@@ -1,9 +1,11 @@
 //! What all agents of one Baton share: the sandbox, the workspaces, the programs.
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Instant,
 };
 
 use super::{Toolchains, inside::Inside, limit::LimitOf, sampler::InUse, tending};
@@ -40,6 +42,7 @@ pub struct Runtime {
     pub(super) ceiling: Ceiling,
     /// What the gateway refused an agent.
     refused: Box<RefusedOf>,
+    expected: Mutex<BTreeMap<AgentId, Instant>>,
     /// Why nothing may start, with the remedy.
     remedy: RwLock<Option<String>>,
 }
@@ -109,6 +112,7 @@ impl Runtime {
             tools_told,
             ceiling: Ceiling::default(),
             refused: Box::new(|_| Vec::new()),
+            expected: Mutex::default(),
             remedy,
         }
     }
@@ -170,21 +174,10 @@ impl Runtime {
         self.sandbox.kind()
     }
 
-    /// Takes away the sockets of set-ups that a Baton before this one died over. Call it once at start.
-    ///
-    /// # Errors
-    /// When their folder cannot be deleted.
-    pub fn clear_exits(&self) -> std::io::Result<()> {
-        self.exits.clear()
-    }
-
-    /// Ends the sandboxes that a Baton of this data folder left running which is dead. Call it once at start.
-    pub async fn clear_sandboxes(&self) {
-        match self.sandbox.clear().await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "ended sandboxes of a server that is dead"),
-            Err(error) => tracing::warn!(%error, "sandboxes of a dead server were not looked for"),
-        }
+    /// The agents that a Baton before this one left running, and that nobody has gone on with yet.
+    /// Each until when it may be there.
+    pub(super) fn expected(&self) -> MutexGuard<'_, BTreeMap<AgentId, Instant>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a workspace away; what cannot be deleted is told and left to the next sweep.

@@ -26,13 +26,14 @@ pub(super) struct InUse(Mutex<BTreeMap<AgentId, Seen>>);
 /// One agent: what its earlier processes took, and its present one.
 struct Seen {
     before: Footprint,
-    now: Meter,
-    stopper: Stopper,
+    /// None between two.
+    now: Option<Meter>,
+    stopper: Option<Stopper>,
 }
 
 impl Seen {
     fn last(&self) -> Footprint {
-        self.before.and(self.now.last())
+        self.now.as_ref().map_or(self.before, |now| self.before.and(now.last()))
     }
 }
 
@@ -41,13 +42,20 @@ impl InUse {
     pub fn put(&self, agent: AgentId, running: &Running) {
         let mut seen = self.seen();
         let before = seen.get(&agent).map(Seen::last).unwrap_or_default();
-        seen.insert(agent, Seen { before, now: running.meter(), stopper: running.stopper() });
+        let (now, stopper) = (Some(running.meter()), Some(running.stopper()));
+        seen.insert(agent, Seen { before, now, stopper });
+    }
+
+    /// Looks at an agent from now on whose earlier processes took so much under another Baton.
+    pub fn take_up(&self, agent: AgentId, before: Footprint, running: Option<&Running>) {
+        let (now, stopper) = (running.map(Running::meter), running.map(Running::stopper));
+        self.seen().insert(agent, Seen { before, now, stopper });
     }
 
     /// Kills what runs of an agent, with all that it started.
     fn kill(&self, agent: AgentId) {
-        if let Some(seen) = self.seen().get(&agent) {
-            seen.stopper.kill();
+        if let Some(stopper) = self.seen().get(&agent).and_then(|seen| seen.stopper.as_ref()) {
+            stopper.kill();
         }
     }
 
@@ -57,7 +65,7 @@ impl InUse {
 
     /// Looks at an agent now; none before its first process.
     async fn look(&self, agent: AgentId) -> Option<Footprint> {
-        let meter = self.seen().get(&agent).map(|seen| seen.now.clone())?;
+        let meter = self.seen().get(&agent).and_then(|seen| seen.now.clone())?;
         // A look that breaks down is one that was not taken.
         let _ = tokio::task::spawn_blocking(move || meter.read()).await;
         self.last(agent)

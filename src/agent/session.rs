@@ -1,11 +1,15 @@
 //! One live session: feeds the provider its program's lines, until an outcome, a watchdog or an order
 //! ends it. A program that takes one prompt a process is started again for each further one.
+//!
+//! What it takes in is written down first, where another Baton may go on with it: that one takes the same in
+//! again, in the same order, and so comes to stand where this one stood. What it wrote to the program then it
+//! writes again; the sandbox leaves out what the program has.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::AsyncWriteExt,
     sync::oneshot,
     time::{Instant, sleep_until},
 };
@@ -13,20 +17,19 @@ use tokio::{
 use crate::{
     model::{AgentEvent, CancelledBy, End, FailKind, Outcome, Stop, Untrusted, Watchdog},
     provider::{Exit, Provider, Step, Talk},
-    sandbox::{Input, Output, Running},
+    sandbox::{Input, Kept, Running},
 };
 
 use super::{
+    continuing::said,
+    journal::{Entry, Journal},
     limit::end_of,
+    lines::Lines,
     orders::{Note, Order, Stream, Wires},
     processes::Processes,
-    runtime::QuotaBack,
     tending::Hearing,
+    terms::{Ended, Past, Terms},
 };
-
-/// The longest line that is taken whole; what is longer is cut there. A model answer with a large file
-/// in it fits.
-const MAX_LINE: usize = 32 << 20;
 
 /// How long a program may take to obey its provider's own interrupt.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(10);
@@ -37,59 +40,30 @@ const LOST_CALLS: u32 = 3;
 /// How much of standard error is kept to explain a crash, in bytes.
 const STDERR_TAIL: usize = 4096;
 
-/// How long an agent may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// In all.
-    pub total: Duration,
-    /// Between two lines.
-    pub silence: Duration,
-    /// Between the end of its work and the end of its process.
-    pub linger: Duration,
-}
-
-/// Judges an outcome: the validated value, or what is wrong with it in words for the agent.
-pub type Judge<'a> = &'a (dyn Fn(&Value) -> Result<Outcome, Vec<String>> + Send + Sync);
-
-/// How a session ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ended {
-    /// How.
-    pub end: End,
-    /// What it concluded, when it succeeded.
-    pub outcome: Option<Outcome>,
-}
-
-impl Ended {
-    /// An end without an outcome.
-    fn with(end: End) -> Self {
-        Self { end, outcome: None }
-    }
-}
-
 /// Plays one session to its end. No process of it is left afterwards.
 ///
 /// # Errors
 /// When the program cannot be started: the text says why.
-pub async fn play(
+pub(super) async fn play(
     processes: &Processes<'_>,
     provider: &mut dyn Provider,
     wires: &mut Wires,
-    patience: Patience,
-    judge: Judge<'_>,
-    quota_back: &QuotaBack,
+    terms: Terms<'_>,
     tools: Hearing,
+    past: Past,
 ) -> Result<Ended, String> {
     let now = Instant::now();
+    let Past { journal, entries, running, elapsed } = past;
     let mut session = Session {
         provider,
         stdin: None,
-        judge,
-        quota_back,
+        terms,
         tools,
-        patience,
-        total: now + patience.total,
-        silence: now + patience.silence,
+        journal,
+        begun: false,
+        kept: Kept::default(),
+        total: now + terms.patience.total.saturating_sub(elapsed),
+        silence: now + terms.patience.silence,
         closing: None,
         verdict: None,
         repaired: false,
@@ -98,17 +72,26 @@ pub async fn play(
         giving: Vec::new(),
         lost_calls: 0,
     };
-    let mut running = processes.first(&session.provider.launch()).await?;
+    let mut live = session.catch_up(entries, running, wires).await;
     loop {
-        session.open(&mut running, wires).await;
-        session.converse(&mut running, wires).await;
-        if !session.goes_on() {
-            return Ok(session.result());
+        if live.is_none() {
+            let launch = session.provider.launch();
+            let mut running = match session.begun {
+                false => processes.first(&launch).await?,
+                true if !session.goes_on() => return Ok(session.result()),
+                true => match processes.next(&launch).await {
+                    Ok(running) => running,
+                    Err(problem) => {
+                        return Ok(Ended::with(End::Failed(FailKind::Setup(problem))));
+                    }
+                },
+            };
+            session.open(&mut running, wires).await;
+            live = Some(running);
         }
-        running = match processes.next(&session.provider.launch()).await {
-            Ok(running) => running,
-            Err(problem) => return Ok(Ended::with(End::Failed(FailKind::Setup(problem)))),
-        };
+        if let Some(mut running) = live.take() {
+            session.converse(&mut running, wires).await;
+        }
     }
 }
 
@@ -116,10 +99,14 @@ struct Session<'a> {
     provider: &'a mut dyn Provider,
     /// None once it was closed.
     stdin: Option<Input>,
-    judge: Judge<'a>,
-    quota_back: &'a QuotaBack,
+    terms: Terms<'a>,
     tools: Hearing,
-    patience: Patience,
+    /// Where what it takes in is written down.
+    journal: Option<Journal>,
+    /// Whether it had a process.
+    begun: bool,
+    /// How much of the outputs of its process it has taken in.
+    kept: Kept,
     total: Instant,
     silence: Instant,
     /// By when the process has to be gone, once there is nothing more to do.
@@ -135,12 +122,59 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Hands the program its prompt.
+    /// Takes in again what it took in under another Baton; gives its process, if it has one still.
+    async fn catch_up(
+        &mut self,
+        entries: Vec<Entry>,
+        mut running: Option<Running>,
+        wires: &Wires,
+    ) -> Option<Running> {
+        if entries.is_empty() {
+            return running;
+        }
+        let told = said(&entries);
+        let newest = entries.iter().rposition(|entry| matches!(entry, Entry::Began(_)));
+        for (place, entry) in entries.into_iter().enumerate() {
+            match entry {
+                Entry::Began(_) => {
+                    let running = running.as_mut().filter(|_| newest == Some(place));
+                    let stdin = running.and_then(|running| running.stdin.take());
+                    // Those before it have what they were given.
+                    self.begin(stdin.unwrap_or_else(|| Box::new(tokio::io::sink()))).await;
+                }
+                Entry::Line(stream, upto, line) => self.line(stream, upto, &line, wires).await,
+                Entry::Said(text, _) => self.hand_in(&text).await,
+                Entry::Stopped(stop, by) => self.stop(stop, by, running.as_ref()).await,
+                Entry::Gone(exit, _) => self.gone(exit),
+            }
+        }
+        note(wires, Note::CaughtUp(told)).await;
+        running
+    }
+
+    /// Writes down what is about to be taken in.
+    fn write_down(&mut self, entry: &Entry) {
+        if let Some(journal) = &mut self.journal {
+            journal.add(entry);
+        }
+    }
+
+    /// Takes a process over and hands it its prompt.
     async fn open(&mut self, running: &mut Running, wires: &Wires) {
-        note(wires, Note::Started { reference: running.reference().to_owned() }).await;
-        self.stdin = running.stdin.take();
+        let reference = running.reference().to_owned();
+        self.write_down(&Entry::Began(reference.clone()));
+        note(wires, Note::Started { reference }).await;
+        if let Some(stdin) = running.stdin.take() {
+            self.begin(stdin).await;
+        }
+    }
+
+    /// Hands the program its prompt.
+    async fn begin(&mut self, stdin: Input) {
+        (self.begun, self.kept) = (true, Kept::default());
+        self.stdin = Some(stdin);
         self.closing = None;
-        self.silence = Instant::now() + self.patience.silence;
+        self.silence = Instant::now() + self.terms.patience.silence;
         self.stderr_tail.clear();
         let opening = self.provider.opening();
         self.give(opening).await;
@@ -151,8 +185,8 @@ impl Session<'_> {
 
     /// Listens to one process until it is gone.
     async fn converse(&mut self, running: &mut Running, wires: &mut Wires) {
-        let mut stdout = Lines::new(running.stdout.take());
-        let mut stderr = Lines::new(running.stderr.take());
+        let mut stdout = Lines::new(running.stdout.take(), self.kept.out);
+        let mut stderr = Lines::new(running.stderr.take(), self.kept.err);
         loop {
             let deadline = self.closing.unwrap_or(self.total.min(self.silence));
             tokio::select! {
@@ -164,16 +198,19 @@ impl Session<'_> {
                 }
                 line = stdout.next(), if stdout.open => {
                     if let Some(line) = line {
-                        self.said(&line, wires).await;
+                        let entry = Entry::Line(Stream::Out, stdout.upto, line);
+                        self.printed(entry, running, wires).await;
                     }
                 }
                 line = stderr.next(), if stderr.open => {
                     if let Some(line) = line {
-                        self.complained(&line, wires).await;
+                        let entry = Entry::Line(Stream::Error, stderr.upto, line);
+                        self.printed(entry, running, wires).await;
                     }
                 }
                 why = self.tools.broken(), if self.closing.is_none() => self.toolless(why),
                 exit = running.wait(), if !stdout.open && !stderr.open => {
+                    self.write_down(&Entry::Gone(exit, running.meter().last()));
                     return self.gone(exit);
                 }
                 () = sleep_until(deadline) => {
@@ -186,23 +223,56 @@ impl Session<'_> {
         }
     }
 
+    /// Takes a line in that the process has printed.
+    async fn printed(&mut self, entry: Entry, running: &Running, wires: &Wires) {
+        self.write_down(&entry);
+        if let Entry::Line(stream, upto, line) = entry {
+            self.line(stream, upto, &line, wires).await;
+            running.keep(self.kept);
+        }
+    }
+
+    async fn line(&mut self, stream: Stream, upto: u64, line: &[u8], wires: &Wires) {
+        match stream {
+            Stream::Out => {
+                self.kept.out = upto;
+                self.said(line, wires).await;
+            }
+            Stream::Error => {
+                self.kept.err = upto;
+                self.complained(line, wires).await;
+            }
+        }
+    }
+
     async fn obey(&mut self, order: Order, running: &Running) {
         match order {
             Order::Say { .. } if self.is_leaving() => {}
-            Order::Say { text, given } => {
+            Order::Say { text, said, given } => {
+                self.write_down(&Entry::Said(text.clone(), said));
                 self.giving.push(given);
                 self.hand_in(&text).await;
             }
-            Order::Stop { stop: Stop::Interrupt, by } => {
-                if self.stopping.is_none() {
-                    self.stopping = Some(by);
-                    self.interrupt(running).await;
-                    self.closing = Some(Instant::now() + INTERRUPT_GRACE);
+            Order::Stop { stop, by } => {
+                if stop == Stop::Kill || self.stopping.is_none() {
+                    self.write_down(&Entry::Stopped(stop, by.clone()));
+                    self.stop(stop, by, Some(running)).await;
                 }
             }
-            Order::Stop { stop: Stop::Kill, by } => {
-                self.stopping = Some(by);
-                running.stopper().kill();
+        }
+    }
+
+    async fn stop(&mut self, stop: Stop, by: CancelledBy, running: Option<&Running>) {
+        self.stopping = Some(by);
+        match stop {
+            Stop::Interrupt => {
+                self.interrupt(running).await;
+                self.closing = Some(Instant::now() + INTERRUPT_GRACE);
+            }
+            Stop::Kill => {
+                if let Some(running) = running {
+                    running.stopper().kill();
+                }
             }
         }
     }
@@ -240,11 +310,12 @@ impl Session<'_> {
         }
     }
 
-    async fn interrupt(&mut self, running: &Running) {
+    async fn interrupt(&mut self, running: Option<&Running>) {
         let lines = self.provider.interrupt();
-        match self.provider.talk() {
-            Talk::Live => self.send(lines).await,
-            Talk::OnePrompt => running.stopper().interrupt(),
+        match (self.provider.talk(), running) {
+            (Talk::Live, _) => self.send(lines).await,
+            (Talk::OnePrompt, Some(running)) => running.stopper().interrupt(),
+            (Talk::OnePrompt, None) => {}
         }
     }
 
@@ -270,7 +341,7 @@ impl Session<'_> {
     }
 
     async fn said(&mut self, line: &[u8], wires: &Wires) {
-        self.silence = Instant::now() + self.patience.silence;
+        self.silence = Instant::now() + self.terms.patience.silence;
         let text = String::from_utf8_lossy(line).into_owned();
         note(wires, Note::Line { stream: Stream::Out, text }).await;
         for step in self.provider.line(line) {
@@ -355,7 +426,7 @@ impl Session<'_> {
         let judged = match result {
             Err(kind) => Err(Err(kind)),
             Ok(None) => Err(Ok(vec!["the last message holds no structured output".to_owned()])),
-            Ok(Some(value)) => (self.judge)(&value).map_err(Ok),
+            Ok(Some(value)) => (self.terms.judge)(&value).map_err(Ok),
         };
         match judged {
             Ok(outcome) => self.verdict = Some((End::Succeeded, Some(outcome))),
@@ -377,12 +448,12 @@ impl Session<'_> {
     }
 
     fn failure(&self, kind: FailKind) -> End {
-        end_of(self.provider.refusal(), kind, self.quota_back)
+        end_of(self.provider.refusal(), kind, self.terms.quota_back)
     }
 
     fn close(&mut self) {
         self.stdin = None;
-        self.closing = Some(Instant::now() + self.patience.linger);
+        self.closing = Some(Instant::now() + self.terms.patience.linger);
     }
 
     /// The process is gone by itself.
@@ -429,48 +500,4 @@ impl Session<'_> {
 async fn note(wires: &Wires, note: Note) {
     // Nobody listens any more: the agent is about to be ended, and its lines are lost to nobody.
     let _ = wires.notes.send(note).await;
-}
-
-/// Reads lines of bytes, bounded, keeping what it has when the reading is given up half-way.
-pub(super) struct Lines {
-    from: BufReader<Output>,
-    line: Vec<u8>,
-    pub(super) open: bool,
-}
-
-impl Lines {
-    pub(super) fn new(from: Option<Output>) -> Self {
-        let open = from.is_some();
-        let from = from.unwrap_or_else(|| Box::new(tokio::io::empty()));
-        Self { from: BufReader::with_capacity(64 << 10, from), line: Vec::new(), open }
-    }
-
-    /// The next line without its line feed; none at the end. Safe to give up and call again.
-    pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
-        loop {
-            match self.fill().await {
-                Ok(true) => return Some(std::mem::take(&mut self.line)),
-                Ok(false) => {}
-                Err(_) => {
-                    self.open = false;
-                    return (!self.line.is_empty()).then(|| std::mem::take(&mut self.line));
-                }
-            }
-        }
-    }
-
-    /// Takes in what is there. True when that completes a line.
-    async fn fill(&mut self) -> io::Result<bool> {
-        let there = self.from.fill_buf().await?;
-        if there.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let end = there.iter().position(|byte| *byte == b'\n');
-        let part = &there[..end.unwrap_or(there.len())];
-        let room = MAX_LINE.saturating_sub(self.line.len());
-        self.line.extend_from_slice(&part[..part.len().min(room)]);
-        let used = end.map_or(there.len(), |at| at + 1);
-        self.from.consume(used);
-        Ok(end.is_some())
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::{io, path::Path};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Ground, Runtime, runtime::EGRESS_PORT};
 use crate::{
     egress::{Allowance, Exit},
@@ -45,15 +47,18 @@ pub enum Stock {
     Empty,
 }
 
-/// Supplies laid out for one run.
-#[derive(Default)]
+/// Supplies laid out for one run. Written down, it has no open exit.
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Fitting {
     pub mounts: Vec<Mount>,
     pub env: Vec<(String, String)>,
     pub search_path: String,
     pub image: Option<String>,
     pub egress: Option<Gateway>,
+    /// What that lets through.
+    pub allowance: Option<Allowance>,
     /// Open as long as the run lasts.
+    #[serde(skip)]
     pub exit: Option<Exit>,
 }
 
@@ -93,7 +98,9 @@ impl Runtime {
         if supplies.reach != Reach::Other {
             let offline = supplies.reach == Reach::Nothing;
             let allowance = supplies.ground.allowance.clone();
-            let exit = self.exits.open(Allowance { offline, ..allowance })?;
+            let allowance = Allowance { offline, ..allowance };
+            let exit = self.exits.open(allowance.clone())?;
+            fitting.allowance = Some(allowance);
             fitting.env.extend(proxied());
             let socket = exit.socket().to_owned();
             fitting.egress = Some(Gateway { socket, port: EGRESS_PORT });

@@ -41,7 +41,8 @@ impl Capacity {
     /// Whether one more may start beside so many jobs.
     pub fn has_room(&self, running: usize) -> bool {
         self.running.store(running, Ordering::Relaxed);
-        self.lack().is_none()
+        // What outlived the server before this one runs already, and is first in the queue.
+        self.pipeline.parts().runtime.expects_some() || self.lack().is_none()
     }
 
     /// What is too little for one more; nothing where the kernel does not tell.

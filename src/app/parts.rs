@@ -44,6 +44,7 @@ pub(super) async fn build(
     shutting_down: CancellationToken,
 ) -> anyhow::Result<(Parts, Gateway)> {
     let clock = &options.clock;
+    let began = clock.now();
     let data = place::prepare(&config.data)?;
     let github = github(config, clock)?;
     let app = github.identity().await.context("asking GitHub who this App is")?;
@@ -87,6 +88,7 @@ pub(super) async fn build(
         secrets: secrets.clone(),
         node,
         salt: db::server::salt(pool).await?,
+        began,
         minute: options.minute,
     };
     let lines = Arc::new(DatabaseLines(pool.clone()));
@@ -156,7 +158,8 @@ pub(super) fn gateway_settings(
         (model.clone(), price)
     });
     gateway::Settings {
-        socket: data.join("gateway.sock"),
+        // Alone in its folder, which containers are shown that may outlive this server.
+        socket: data.join("gateway").join("gateway.sock"),
         mode: 0o666,
         anthropic: api(&agents.upstream, Credential::ApiKey, resting),
         openai: api(&agents.openai, Credential::Bearer, resting),
@@ -202,6 +205,7 @@ pub(super) fn sandbox(
                 bridge,
                 state: data.join("sandbox"),
                 owner,
+                survive_seconds: containers.survive_seconds,
             })?)
         }
         SandboxChoice::Host => Arc::new(Host::new(bridge, owner)),

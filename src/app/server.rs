@@ -16,7 +16,7 @@ use crate::{
     embedded::Embedded,
     gateway::Gateway,
     model::{Lane, Sweep},
-    pipeline::{Parts, Pipeline, sweep},
+    pipeline::{Parts, Pipeline, continuing, sweep},
     queue::{self, Room, Runner, RunnerSettings, Running},
     sandbox::Gauge,
     webhook::{self, PostgresStore, Writer, WriterTasks},
@@ -89,8 +89,8 @@ impl Server {
         let stopping = Stopping::default();
         let (parts, gateway) =
             parts::build(&config, &options, &pool, stopping.work.clone()).await?;
-        parts.runtime.clear_exits()?;
-        parts.runtime.clear_sandboxes().await;
+        let left = parts.runtime.left_of(continuing::candidates(&parts).await?);
+        parts.runtime.clear_but(left).await?;
         if let Some(remedy) = parts.runtime.test().await {
             tracing::error!(%remedy, "no agent will start: the sandbox does not pass its self-test");
         }
@@ -226,6 +226,8 @@ async fn run_jobs(
         RunnerSettings::new(format!("{}{}", worker_prefix(parts), std::process::id()));
     let agents = usize::try_from(parts.settings.limits.agents).unwrap_or(1);
     settings.lanes.insert(Lane::Agent, agents);
+    let survival = TimeDelta::from_std(parts.runtime.survival()).unwrap_or_default();
+    settings.agent_lease = settings.lease + survival;
     settings.room = Room::new(move |running| capacity.has_room(running));
     settings.running = Running {
         total: parts.settings.limits.agents,

@@ -178,6 +178,7 @@ mod tests {
                 socket: socket.into(),
                 images: Vec::new(),
                 cpus,
+                survive_seconds: 120,
             }))
         };
         let bare = containers("baton-agent", "/var/run/docker.sock", None);
@@ -190,6 +191,7 @@ mod tests {
             ("cpus = -1.0", "cpus in [sandbox]"),
             ("memory_gb = 0", "memory_gb in [sandbox]"),
             ("disk_gb = 0\ncpu_minutes = 0", "cpu_minutes in [sandbox]"),
+            ("survive_seconds = 4000", "survive_seconds in [sandbox]"),
         ] {
             let refused = chosen(&format!("[sandbox]\n{wrong}\n")).unwrap_err().to_string();
             assert!(refused.contains(name), "{wrong}: {refused}");

@@ -25,7 +25,15 @@ pub struct Containers {
     pub images: Vec<String>,
     /// How many processors one container may use.
     pub cpus: Option<f64>,
+    /// For how many seconds the container of an agent goes on without a server; 0 for not at all.
+    pub survive_seconds: u64,
 }
+
+/// How long a container waits for the next server unless said otherwise: a restart takes seconds, that of the
+/// whole database with it perhaps a minute.
+const SURVIVE_SECONDS: u64 = 120;
+/// The longest that can be asked for: an hour. Other replicas wait as long for an agent of one that is dead.
+const LONGEST_SURVIVAL: u64 = 3600;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +43,7 @@ struct File {
     images: Option<Vec<String>>,
     socket: Option<PathBuf>,
     cpus: Option<f64>,
+    survive_seconds: Option<u64>,
     tools: Option<Vec<String>>,
     memory_gb: Option<u32>,
     disk_gb: Option<u32>,
@@ -82,7 +91,12 @@ fn choice(source: &mut Source, file: File) -> SandboxChoice {
         image: file.image.unwrap_or_else(|| "baton-agent".to_owned()),
         images: file.images.unwrap_or_default(),
         cpus: file.cpus,
+        survive_seconds: file.survive_seconds.unwrap_or(SURVIVE_SECONDS),
     };
+    if containers.survive_seconds > LONGEST_SURVIVAL {
+        let message = format_args!("is more than an hour ({LONGEST_SURVIVAL})");
+        source.mistake("survive_seconds in [sandbox]", message);
+    }
     if !Path::is_absolute(&containers.socket) {
         source.mistake("socket in [sandbox]", "is no absolute path of a Unix socket");
     }

@@ -26,7 +26,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Takes what was not delivered yet, oldest first, and marks it delivered.
+/// Takes what was not delivered yet, oldest first, with its number, and marks it delivered.
 ///
 /// # Errors
 /// When the database is away or a message cannot be read.
@@ -34,7 +34,7 @@ pub async fn take_undelivered(
     executor: impl PgExecutor<'_>,
     agent: AgentId,
     now: Timestamp,
-) -> Result<Vec<Message>, DbError> {
+) -> Result<Vec<(i64, Message)>, DbError> {
     let mut rows = sqlx::query!(
         "UPDATE agent_inbox SET delivered_at = $2 WHERE agent_id = $1 AND delivered_at IS NULL
          RETURNING id, message",
@@ -44,5 +44,22 @@ pub async fn take_undelivered(
     .fetch_all(executor)
     .await?;
     rows.sort_by_key(|row| row.id);
-    rows.into_iter().map(|row| decode::read("message", row.message)).collect()
+    rows.into_iter().map(|row| Ok((row.id, decode::read("message", row.message)?))).collect()
+}
+
+/// Lists what was marked delivered, oldest first.
+///
+/// # Errors
+/// When the database is away or a message cannot be read.
+pub async fn list_delivered(
+    executor: impl PgExecutor<'_>,
+    agent: AgentId,
+) -> Result<Vec<(i64, Message)>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT id, message FROM agent_inbox WHERE agent_id = $1 AND delivered_at IS NOT NULL
+         ORDER BY id",
+        agent.0,
+    );
+    let rows = rows.fetch_all(executor).await?.into_iter();
+    rows.map(|row| Ok((row.id, decode::read("message", row.message)?))).collect()
 }

@@ -237,17 +237,20 @@ pub async fn list_unseen(
     Ok(ids.fetch_all(executor).await?.into_iter().map(UsageId).collect())
 }
 
-/// Lists the requests of one agent that are not settled.
+/// Lists the requests of one agent that were made before a moment, if one is named, and are not settled.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn list_open_of(
     executor: impl PgExecutor<'_>,
     agent: AgentId,
+    before: Option<Timestamp>,
 ) -> Result<Vec<UsageId>, DbError> {
     let ids = sqlx::query_scalar!(
-        "SELECT id FROM usage WHERE settled_at IS NULL AND agent_id = $1 ORDER BY id",
+        "SELECT id FROM usage WHERE settled_at IS NULL AND agent_id = $1
+             AND ($2::timestamptz IS NULL OR at < $2) ORDER BY id",
         agent.0,
+        before,
     );
     Ok(ids.fetch_all(executor).await?.into_iter().map(UsageId).collect())
 }

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Blocked, EgressRule, HostRule};
 
 /// What a repository names, and the server's list above it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Allowance {
     /// Hosts of the presets and of `environment.hosts`.
     pub policy: Vec<HostRule>,

@@ -1,6 +1,6 @@
 //! The gateway's socket and its life cycle.
 
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -160,6 +160,9 @@ fn client(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
 }
 
 fn listen(path: &Path, mode: u32) -> std::io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o711).create(folder)?;
+    }
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
         Ok(_) => return Err(std::io::Error::other("something that is no socket is in its place")),

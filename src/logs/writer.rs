@@ -1,6 +1,10 @@
 //! From what a program prints to numbered lines.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -46,10 +50,14 @@ impl Default for LogSettings {
 pub struct Logs {
     sender: mpsc::Sender<LogLine>,
     storing: JoinHandle<()>,
+    /// The newest numbers of agents whose log was left off.
+    left_off: LeftOff,
     redactor: Redactor,
     clock: Clock,
     settings: LogSettings,
 }
+
+type LeftOff = Arc<Mutex<HashMap<AgentId, i64>>>;
 
 impl Logs {
     /// Begins to store lines.
@@ -62,20 +70,31 @@ impl Logs {
     ) -> Self {
         let (sender, lines) = mpsc::channel(settings.waiting_lines);
         let storing = tokio::spawn(batches::store(store, lines, settings));
-        Self { sender, storing, redactor, clock, settings }
+        Self { sender, storing, left_off: Arc::default(), redactor, clock, settings }
     }
 
-    /// Opens the log of an agent that begins. An agent has one writer in its life.
+    /// Opens the log of an agent that begins, or one that was left off before. An agent has one writer at a
+    /// time.
     #[must_use]
     pub fn open(&self, agent: AgentId) -> LogWriter {
+        let left_off = self.left_off.lock().unwrap_or_else(PoisonError::into_inner).remove(&agent);
+        self.open_after(agent, left_off.unwrap_or_default(), 0)
+    }
+
+    /// Opens the log of an agent that is told again from behind a number on; what is stored up to another one
+    /// is not stored again.
+    #[must_use]
+    pub fn open_after(&self, agent: AgentId, seq: i64, stored: i64) -> LogWriter {
         let redactor = || LineRedactor::new(self.redactor.clone());
         LogWriter {
             agent,
-            seq: 0,
+            seq,
+            stored,
             bytes: 0,
             full: false,
             output: redactor(),
             error: redactor(),
+            left_off: Arc::clone(&self.left_off),
             sender: self.sender.clone(),
             clock: self.clock.clone(),
             settings: self.settings,
@@ -95,10 +114,13 @@ impl Logs {
 pub struct LogWriter {
     agent: AgentId,
     seq: i64,
+    /// Up to which number lines are stored already.
+    stored: i64,
     bytes: usize,
     full: bool,
     output: LineRedactor,
     error: LineRedactor,
+    left_off: LeftOff,
     sender: mpsc::Sender<LogLine>,
     clock: Clock,
     settings: LogSettings,
@@ -134,11 +156,18 @@ impl LogWriter {
         self.seq
     }
 
+    /// Leaves off: whoever opens the log of this agent next goes on behind the newest number.
+    pub fn leave_off(self) {
+        self.left_off.lock().unwrap_or_else(PoisonError::into_inner).insert(self.agent, self.seq);
+    }
+
     async fn put(&mut self, stream: LogStream, text: String) {
         self.seq += 1;
         let line = LogLine { agent: self.agent, seq: self.seq, at: self.clock.now(), stream, text };
-        // Fails only if the storing task broke down; `Logs::stop` tells.
-        let _ = self.sender.send(line).await;
+        if line.seq > self.stored {
+            // Fails only if the storing task broke down; `Logs::stop` tells.
+            let _ = self.sender.send(line).await;
+        }
     }
 }
 
@@ -157,8 +186,6 @@ fn cut(text: String, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
     use crate::logs::{LogsError, Stored};
 
@@ -254,5 +281,36 @@ mod tests {
         logs.stop().await;
         let expected: Vec<String> = (0..20).map(|number: i32| number.to_string()).collect();
         assert_eq!(store.texts(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_was_left_off_goes_on_behind_its_newest_number() {
+        let store = Arc::new(Store::default());
+        let logs = logs(&store, LogSettings::default());
+        let mut writer = logs.open(AgentId(1));
+        writer.line(LogStream::Output, b"set up").await;
+        writer.leave_off();
+        let mut writer = logs.open(AgentId(1));
+        writer.line(LogStream::Output, b"at work").await;
+        drop(writer);
+        assert_eq!(logs.open(AgentId(1)).last_seq(), 0, "it is over");
+        logs.stop().await;
+        let seqs: Vec<i64> = store.lines.lock().unwrap().iter().map(|line| line.seq).collect();
+        assert_eq!(seqs, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn what_is_stored_already_is_told_again_and_not_stored_again() {
+        let store = Arc::new(Store::default());
+        let logs = logs(&store, LogSettings::default());
+        let mut writer = logs.open_after(AgentId(1), 5, 7);
+        for line in ["six", "seven", "eight"] {
+            writer.line(LogStream::Output, line.as_bytes()).await;
+        }
+        assert_eq!(writer.last_seq(), 8);
+        drop(writer);
+        logs.stop().await;
+        assert_eq!(store.texts(), ["eight"]);
+        assert_eq!(store.lines.lock().unwrap()[0].seq, 8);
     }
 }

@@ -30,6 +30,19 @@ impl Tally {
         }
     }
 
+    /// What there is beyond a count that is kept already; a cost is of the session so far.
+    #[must_use]
+    pub fn beyond(self, kept: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(kept.calls),
+            failed: self.failed.saturating_sub(kept.failed),
+            denied: self.denied.saturating_sub(kept.denied),
+            retries: self.retries.saturating_sub(kept.retries),
+            tokens: self.tokens.saturating_sub(kept.tokens),
+            cost: self.cost,
+        }
+    }
+
     /// Takes in another count: costs are of the session so far, all else adds up.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

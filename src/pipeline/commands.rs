@@ -196,7 +196,12 @@ pub(super) async fn watch(
                     log.line(stream_of(stream), text.as_bytes()).await;
                 },
                 Some(_) => {}
-                None => return fetched,
+                None => {
+                    if let Some(log) = log {
+                        log.leave_off();
+                    }
+                    return fetched;
+                }
             },
             _ = tick.tick() => {
                 if is_stopped(parts, claimed, task).await {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Parts, refusals};
 use crate::{
-    agent::{Note, Order, Stream, prompt},
+    agent::{Note, Order, Said, Stream, prompt},
     db::{
         agent_inbox, agents, fetches,
         letters::{self, Reader},
@@ -15,9 +15,10 @@ use crate::{
     },
     logs::{LogStream, LogWriter, Redactor},
     model::{
-        AgentId, Barred, CancelledBy, Fetch, Fetcher, Footprint, LetterKind, Stop, Tally, TaskId,
-        Timestamp, TodoItem, Untrusted,
+        Agent, AgentId, Barred, CancelledBy, Fetch, Fetcher, Footprint, LetterKind, Stop, Tally,
+        TaskId, Timestamp, TodoItem, Untrusted,
     },
+    queue::Claimed,
 };
 
 /// How often a running agent's row is looked at and written.
@@ -34,20 +35,55 @@ pub(super) struct Desk<'a> {
     pub reader: Reader,
     /// The message that is being handed over, and whether it was.
     pub giving: Option<(i64, oneshot::Receiver<()>)>,
+    /// What the gateway has refused it.
+    pub refused: Vec<Barred>,
+    /// Whether it is told again what a Baton before this one has heard.
+    pub catches_up: bool,
     /// Ticks since it asked a person.
     pub since_asked: u32,
+    /// Where its lines go.
+    pub log: LogWriter,
     /// Cancelled when another worker may have the job soon: then nothing may run here any more.
     pub lost: CancellationToken,
     pub give: mpsc::Sender<Order>,
 }
 
+impl<'a> Desk<'a> {
+    /// A desk for an agent that begins.
+    pub fn new(
+        parts: &'a Parts,
+        claimed: &Claimed,
+        task: TaskId,
+        agent: &Agent,
+        log: LogWriter,
+        give: mpsc::Sender<Order>,
+    ) -> Self {
+        let reader = Reader { task, session: agent.session, role: agent.role };
+        let refused = agent.refused.clone();
+        let (agent, lost) = (agent.id, claimed.lost.clone());
+        let (giving, catches_up, since_asked) = (None, false, 0);
+        Self {
+            parts,
+            task,
+            agent,
+            reader,
+            giving,
+            refused,
+            catches_up,
+            since_asked,
+            log,
+            lost,
+            give,
+        }
+    }
+}
+
 impl Desk<'_> {
     /// Until the agent has nothing more to tell.
     pub async fn sit(mut self, mut heard: mpsc::Receiver<Note>) {
-        let mut log = self.parts.logs.open(self.agent);
         let redactor = self.parts.redactor();
         let mut progress = Progress::default();
-        let mut refused = Vec::new();
+        let mut refused = std::mem::take(&mut self.refused);
         let mut killed = false;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -55,7 +91,12 @@ impl Desk<'_> {
             tokio::select! {
                 note = heard.recv() => match note {
                     Some(Note::Fetched(fetched)) => self.fetched(&fetched).await,
-                    Some(note) => progress.take(&mut log, &redactor, note).await,
+                    Some(Note::CaughtUp(told)) => {
+                        if let Err(error) = self.caught_up(&told, &mut progress).await {
+                            tracing::warn!(agent.id = %self.agent, %error, "an agent was taken up in part only");
+                        }
+                    }
+                    Some(note) => progress.take(&mut self.log, &redactor, note).await,
                     None => break,
                 },
                 () = self.lost.cancelled(), if !killed => {
@@ -63,27 +104,50 @@ impl Desk<'_> {
                     let by = CancelledBy::Superseded;
                     self.order(Order::Stop { stop: Stop::Kill, by }).await;
                 }
-                _ = tick.tick() => {
+                _ = tick.tick(), if !self.catches_up => {
                     if let Err(error) = self.look(&mut progress).await {
                         tracing::warn!(agent.id = %self.agent, %error, "the agent's row could not be kept up to date");
                     }
-                    self.refused(&mut refused, &mut log, &redactor).await;
+                    self.refused(&mut refused, &redactor).await;
                 }
             }
         }
-        self.refused(&mut refused, &mut log, &redactor).await;
-        drop(log);
+        self.refused(&mut refused, &redactor).await;
+        refusals::say(&refused, &mut self.log).await;
         if let Err(error) = self.look(&mut progress).await {
             tracing::warn!(agent.id = %self.agent, %error, "the agent's last words could not be kept");
         }
     }
 
     /// Keeps what the gateway refused the agent.
-    async fn refused(&self, all: &mut Vec<Barred>, log: &mut LogWriter, redactor: &Redactor) {
-        let kept = refusals::take(self.parts, self.agent, all, log, redactor).await;
+    async fn refused(&self, all: &mut Vec<Barred>, redactor: &Redactor) {
+        let kept = refusals::take(self.parts, self.agent, all, redactor).await;
         if let Err(error) = kept {
             tracing::warn!(agent.id = %self.agent, %error, "what it was refused could not be kept");
         }
+    }
+
+    /// Puts right what the Baton before this one had not told any more, or had not heard any more.
+    async fn caught_up(&mut self, told: &[Said], progress: &mut Progress) -> Result<(), Failure> {
+        self.catches_up = false;
+        let (pool, now) = (&self.parts.pool, self.parts.clock.now());
+        let kept = agents::load_tally(pool, self.agent).await?;
+        let used = progress.used();
+        used.told = used.told.beyond(kept);
+        // Its list may have been told by its tools since.
+        progress.todo = None;
+        for (id, message) in agent_inbox::list_delivered(pool, self.agent).await? {
+            if !told.contains(&Said::Message(id)) {
+                self.say(Said::Message(id), prompt::message_text(&message)).await;
+            }
+        }
+        let letters: Vec<i64> = told.iter().filter_map(|said| said.letter()).collect();
+        Ok(letters::mark_read(pool, self.reader.session, &letters, now).await?)
+    }
+
+    async fn say(&self, said: Said, text: String) {
+        let (given, _) = oneshot::channel();
+        self.order(Order::Say { text, said, given }).await;
     }
 
     /// Keeps what the agent asked of hosts.
@@ -115,9 +179,8 @@ impl Desk<'_> {
         } else if self.parts.shutting_down.is_cancelled() {
             self.order(Order::Stop { stop: Stop::Interrupt, by: CancelledBy::Shutdown }).await;
         }
-        for message in agent_inbox::take_undelivered(pool, self.agent, now).await? {
-            let (given, _) = oneshot::channel();
-            self.order(Order::Say { text: prompt::message_text(&message), given }).await;
+        for (id, message) in agent_inbox::take_undelivered(pool, self.agent, now).await? {
+            self.say(Said::Message(id), prompt::message_text(&message)).await;
         }
         if questions::of_agent(pool, self.agent).await?.is_some() {
             return self.end_soon().await;
@@ -154,7 +217,8 @@ impl Desk<'_> {
         if let Some(letter) = next {
             let (given, heard) = oneshot::channel();
             self.giving = Some((letter.id, heard));
-            self.order(Order::Say { text: prompt::letter_text(letter), given }).await;
+            let (text, said) = (prompt::letter_text(letter), Said::Letter(letter.id));
+            self.order(Order::Say { text, said, given }).await;
         }
         Ok(())
     }
@@ -211,7 +275,7 @@ impl Progress {
             Note::Retried => self.used().told.retries += 1,
             Note::Usage(usage) => self.used().told.used(usage),
             Note::Cost(cost) => self.used().told.cost = cost,
-            Note::Started { .. } | Note::Fetched(_) => {}
+            Note::Started { .. } | Note::Fetched(_) | Note::CaughtUp(_) => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
 use super::{
-    Failure, Parts,
+    Failure, Parts, continuing,
     desk::Desk,
     parse,
     setup::{self, Supplied},
@@ -18,9 +18,7 @@ use super::{
 use crate::{
     agent::{Assignment, Life, Patience, Supplies, Wires, prompt},
     db::{
-        agent_sessions, agents, command_runs, context_entries, events,
-        letters::Reader,
-        questions, tasks,
+        agent_sessions, agents, command_runs, context_entries, events, questions, tasks,
         usage::{self, Settled},
     },
     github::{Access, GitHubError},
@@ -41,8 +39,11 @@ pub(super) async fn agent(parts: &Parts, claimed: &Claimed, id: AgentId) -> Resu
     let agent = &row.agent;
     let life = match &agent.state {
         AgentState::Ended(_) => return finish(parts, claimed).await,
-        // A worker that is gone had started it; its sandbox went with it.
-        AgentState::Preparing | AgentState::Running | AgentState::Finishing => lost(),
+        // A worker that is gone had begun, and nothing ran yet.
+        AgentState::Preparing => lost(),
+        AgentState::Running | AgentState::Finishing => {
+            continuing::agent(parts, claimed, row.task, agent).await?
+        }
         AgentState::Queued => match agents::wanted(&parts.pool, id).await? {
             Some((_, by)) => Life::cancelled(by),
             None => match parts.runtime.remedy() {
@@ -54,7 +55,7 @@ pub(super) async fn agent(parts: &Parts, claimed: &Claimed, id: AgentId) -> Resu
     save(parts, claimed, row.task, agent, life).await
 }
 
-fn lost() -> Life {
+pub(super) fn lost() -> Life {
     Life::only(End::Lost)
 }
 
@@ -92,10 +93,9 @@ async fn start(
         .await?;
     let (notes, heard) = mpsc::channel(1024);
     let (give, orders) = mpsc::channel(16);
-    let reader = Reader { task, session: agent.session, role: agent.role };
-    let lost = claimed.lost.clone();
-    let desk =
-        Desk { parts, task, agent: agent.id, reader, giving: None, since_asked: 0, lost, give };
+    let log = parts.logs.open(agent.id);
+    let assignment = Assignment { lines_before: Some(log.last_seq()), ..assignment };
+    let desk = Desk::new(parts, claimed, task, agent, log, give);
     let playing = parts.runtime.play(&assignment, Wires { notes, orders });
     let (life, ()) = tokio::join!(playing, desk.sit(heard));
     Ok(life)
@@ -205,6 +205,7 @@ async fn assignment(
         patience,
         identity: identity(parts),
         trailers: trailers(situation.task.as_ref().map_or(0, |task| task.id.0), agent.id.0).into(),
+        lines_before: None,
     })
 }
 
@@ -297,7 +298,7 @@ async fn save(
         // Its workspace is still there.
         wake = queue::enqueue(&mut tx, &[sweep::one(Sweep::Agents, now)]).await?;
         // So is what was held back for its requests, and the gateway that carried them is gone.
-        for request in usage::list_open_of(&mut *tx, agent.id).await? {
+        for request in usage::list_open_of(&mut *tx, agent.id, None).await? {
             usage::settle(&mut tx, request, Settled::Unseen, now).await?;
         }
     }

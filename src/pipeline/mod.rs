@@ -8,7 +8,7 @@
 //! - `route`    – an event finds its tasks
 //! - `decide`   – facts, situation, decision; `apply` makes its effects rows and jobs
 //! - `execute`  – an agent's life, seen from the database, with `desk` between the two; `commands` the same for the repository's own,
-//!   `setup` what both are given to build with
+//!   `setup` what both are given to build with, `continuing` an agent that outlived its Baton
 //! - `publish`  – a change is checked, pushed and gets its pull request
 //! - `say`      – desired state; `perform` – acts
 //! - `last_word` – what becomes visible of a job that is given up
@@ -18,6 +18,7 @@
 
 mod apply;
 mod commands;
+pub mod continuing;
 mod decide;
 mod desk;
 mod error;

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::{
     db::nodes::NodeId,
-    model::{Environment, Keep, Limits, RepositoryName},
+    model::{Environment, Keep, Limits, RepositoryName, Timestamp},
 };
 
 /// The part of the configuration that deciding, executing and saying rest on.
@@ -32,6 +32,8 @@ pub struct Settings {
     pub node: NodeId,
     /// Tells this database's sessions from another's.
     pub salt: uuid::Uuid,
+    /// When this server began: requests that were made before were carried by another.
+    pub began: Timestamp,
     /// How long a minute of an agent's time limits is: one minute, unless a test has no patience.
     pub minute: Duration,
 }

@@ -137,7 +137,8 @@ async fn claim_one(
     connection: &mut PgConnection,
     claim: &Claim<'_>,
 ) -> Result<Option<Row>, QueueError> {
-    // Of jobs of one priority the repository is next that runs fewest, and of those the one whose turn was
+    // What was begun before goes first: it may run already, and wait for who goes on with it. Else, of jobs
+    // of one priority the repository is next that runs fewest, and of those the one whose turn was
     // longest ago: one that enqueues much waits for itself.
     let row = sqlx::query_as!(
         Row,
@@ -166,7 +167,7 @@ async fn claim_one(
                    AND NOT EXISTS (SELECT FROM unnest(j.share_names, j.share_limits) AS share (name, most)
                        WHERE (SELECT count(*) FROM running r WHERE share.name = ANY (r.share_names))
                            >= share.most)
-               ORDER BY j.priority,
+               ORDER BY j.priority, j.attempts = 0,
                    (SELECT count(*) FROM running r WHERE r.repository_id = j.repository_id),
                    (SELECT turn.at FROM queue_turns turn WHERE turn.repository_id = j.repository_id)
                        NULLS FIRST,

@@ -43,7 +43,7 @@ impl Held {
         &self,
         pool: &PgPool,
         now: Timestamp,
-        lease: TimeDelta,
+        leases: [TimeDelta; 2],
         give_up: TimeDelta,
         patience: Duration,
     ) {
@@ -51,7 +51,7 @@ impl Held {
         if asked.is_empty() {
             return;
         }
-        let answer = tokio::time::timeout(patience, heartbeat(pool, &asked, now, lease)).await;
+        let answer = tokio::time::timeout(patience, heartbeat(pool, &asked, now, leases)).await;
         match answer {
             Ok(Ok(holding)) => self.renewed(&asked, &holding, now),
             Ok(Err(error)) => self.unanswered(Some(&error), now, give_up),

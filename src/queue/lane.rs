@@ -185,7 +185,7 @@ impl LaneWorker {
             count: u32::try_from(room).unwrap_or(u32::MAX),
             worker: &settings.worker,
             now: clock.now(),
-            lease: settings.lease,
+            lease: settings.lease_of(self.lane),
             running: settings.running,
         };
         claim(pool, &request).await

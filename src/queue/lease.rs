@@ -4,9 +4,10 @@ use chrono::TimeDelta;
 use sqlx::{PgConnection, PgPool};
 
 use super::QueueError;
-use crate::model::{Job, JobId, LeaseToken, RepositoryId, Timestamp};
+use crate::model::{Job, JobId, Lane, LeaseToken, RepositoryId, Timestamp};
 
-/// Renews leases and gives the tokens that still hold; the others are lost.
+/// Renews leases and gives the tokens that still hold; the others are lost. One of the agent lane may last
+/// longer than the others.
 ///
 /// # Errors
 /// When the database is away: nobody knows which leases hold.
@@ -14,18 +15,20 @@ pub async fn heartbeat(
     pool: &PgPool,
     leases: &[(JobId, LeaseToken)],
     now: Timestamp,
-    lease: TimeDelta,
+    [lease, agent_lease]: [TimeDelta; 2],
 ) -> Result<Vec<LeaseToken>, QueueError> {
     let ids: Vec<_> = leases.iter().map(|(id, _)| id.0).collect();
     let tokens: Vec<_> = leases.iter().map(|(_, token)| token.0).collect();
     let held = sqlx::query_scalar!(
-        "UPDATE jobs SET lease_until = $3
+        "UPDATE jobs SET lease_until = CASE jobs.lane WHEN $5 THEN $4::timestamptz ELSE $3::timestamptz END
          FROM unnest($1::bigint[], $2::uuid[]) AS held (id, token)
          WHERE jobs.id = held.id AND jobs.lease_token = held.token
          RETURNING lease_token AS \"token!\"",
         &ids,
         &tokens,
         now + lease,
+        now + agent_lease,
+        Lane::Agent.name(),
     );
     Ok(held.fetch_all(pool).await?.into_iter().map(LeaseToken).collect())
 }

@@ -47,6 +47,9 @@ pub struct RunnerSettings {
     pub running: Running,
     /// How long a lease lasts without a heartbeat.
     pub lease: TimeDelta,
+    /// The same of a job of the agent lane: what it started may outlive this process for a while, and no other
+    /// may start anything before that is over.
+    pub agent_lease: TimeDelta,
     /// Between two heartbeats.
     pub heartbeat: Duration,
     /// After how long without renewal a handler is stopped: before the lease is over.
@@ -103,12 +106,18 @@ impl RunnerSettings {
             lanes: lanes.into(),
             running: Running::default(),
             lease: TimeDelta::seconds(60),
+            agent_lease: TimeDelta::seconds(60),
             heartbeat: Duration::from_secs(5),
             give_up: TimeDelta::seconds(45),
             grace: Duration::from_secs(5),
             poll: Duration::from_secs(1),
             room: Room::default(),
         }
+    }
+
+    /// How long a lease of a lane lasts.
+    pub(super) fn lease_of(&self, lane: Lane) -> TimeDelta {
+        if lane == Lane::Agent { self.agent_lease } else { self.lease }
     }
 
     pub(super) fn concurrency(&self, lane: Lane) -> usize {
@@ -222,8 +231,9 @@ async fn keep_leases(crew: Arc<Crew>) {
     loop {
         tokio::time::sleep(settings.heartbeat).await;
         let now = crew.clock.now();
+        let leases = [settings.lease, settings.agent_lease];
         let renewal =
-            crew.held.renew(&crew.pool, now, settings.lease, settings.give_up, settings.heartbeat);
+            crew.held.renew(&crew.pool, now, leases, settings.give_up, settings.heartbeat);
         renewal.await;
     }
 }

@@ -7,7 +7,12 @@
 //! behind, and ends with its code. It trusts nothing inside and holds no secret but the environment.
 //!
 //! Where no parent-death signal reaches it, in a container, it holds a lifeline: a connection to Baton, over
-//! which it says its code, and whose end is the end of everything inside.
+//! which it says its code, and whose end is the end of everything inside. One that may outlive its Baton has
+//! the command's streams on that line too, and calls again for a while when it broke (`tether`).
+
+mod carry;
+mod outlive;
+mod tether;
 
 use std::{
     collections::BTreeMap,
@@ -19,9 +24,9 @@ use std::{
         fd::AsFd,
         unix::{net::UnixStream as Line, process::CommandExt},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
     pin::pin,
-    process::Command,
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -30,12 +35,13 @@ use rustix::process::{
     kill_process_group, set_child_subreaper, set_dumpable_behavior, setrlimit, wait,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::AsyncReadExt,
     net::{TcpListener, UnixStream},
     signal::unix::{SignalKind, signal},
 };
 
 use super::{Gateway, ResourceLimits, Spec, proc};
+use carry::carry;
 
 /// Where the bridge's executable is inside a sandbox that has a file system of its own.
 pub(super) const BRIDGE: &str = "/baton/baton";
@@ -49,6 +55,14 @@ pub(super) const EGRESS: &str = "/baton/egress.sock";
 /// Where the lifeline's socket is in a container.
 pub(super) const LIFELINE: &str = "/baton/lifeline.sock";
 
+/// Where these are in a container that may outlive its Baton: a folder each, as whoever comes after it makes
+/// a socket of its own there.
+pub(super) const LINE_FOLDER: &str = "/baton/line";
+/// The folder of the gateway's socket.
+pub(super) const SOCKET_FOLDER: &str = "/baton/gateway";
+/// The folder of the egress proxy's socket.
+pub(super) const EGRESS_FOLDER: &str = "/baton/egress";
+
 /// The longest environment that is read, in bytes; Linux allows a command about 2 MiB in all.
 const MAX_ENVIRONMENT: u32 = 2 << 20;
 
@@ -61,6 +75,8 @@ pub struct Bridge {
     pub egress: Option<Gateway>,
     /// The socket of the lifeline.
     pub lifeline: Option<PathBuf>,
+    /// For how many seconds everything goes on while nobody is at the other end of it.
+    pub survive_seconds: Option<u64>,
     /// Limits for the command.
     pub limits: ResourceLimits,
     /// The command.
@@ -111,6 +127,7 @@ impl Bridge {
             gateway: inside(&spec.gateway, SOCKET),
             egress: inside(&spec.egress, EGRESS),
             lifeline: None,
+            survive_seconds: None,
             limits: spec.limits.clone(),
             argv: spec.argv.iter().map(OsString::from).collect(),
         }
@@ -129,6 +146,9 @@ impl Bridge {
         }
         if let Some(socket) = &self.lifeline {
             flag(LIFELINE_FLAG, socket.clone().into());
+        }
+        if let Some(seconds) = self.survive_seconds {
+            flag(SURVIVE_FLAG, seconds.to_string().into());
         }
         for (name, _, value) in limits(&self.limits) {
             if let Some(value) = value {
@@ -167,6 +187,7 @@ impl Bridge {
                 number.map(Some).ok_or_else(|| usage("a limit is no number"))
             }
         };
+        let survive_seconds = number(SURVIVE_FLAG)?;
         let limits = ResourceLimits {
             processes: number("--processes")?,
             memory_bytes: number("--memory-bytes")?,
@@ -179,7 +200,7 @@ impl Bridge {
         let lifeline = flags.remove(LIFELINE_FLAG).map(PathBuf::from);
         match flags.into_keys().next() {
             Some(flag) => Err(usage(&format!("{flag} is unknown"))),
-            None => Ok(Self { gateway, egress, lifeline, limits, argv }),
+            None => Ok(Self { gateway, egress, lifeline, survive_seconds, limits, argv }),
         }
     }
 
@@ -189,6 +210,12 @@ impl Bridge {
     /// When the command was not started; [`BridgeError::code`] is the code to end with.
     pub fn run(self) -> Result<u8, BridgeError> {
         let lifeline = self.lifeline.as_ref().map(Line::connect).transpose()?;
+        let survive = self.survive_seconds.map(Duration::from_secs);
+        if let (Some(path), Some(line), Some(grace)) = (self.lifeline.clone(), &lifeline, survive) {
+            let line = line.try_clone()?;
+            let (env, runtime) = self.prepare()?;
+            return runtime.block_on(self.outlive(env, path, line, grace));
+        }
         let spoken = lifeline.as_ref().map(Line::try_clone).transpose()?;
         let ended = self.attend(lifeline);
         if let Some(mut lifeline) = spoken {
@@ -201,6 +228,12 @@ impl Bridge {
     }
 
     fn attend(self, lifeline: Option<Line>) -> Result<u8, BridgeError> {
+        let (env, runtime) = self.prepare()?;
+        runtime.block_on(self.serve(env, lifeline))
+    }
+
+    /// Reads the environment and makes this process what it has to be before the command starts.
+    fn prepare(&self) -> Result<(Environment, tokio::runtime::Runtime), BridgeError> {
         let env = read_environment().map_err(BridgeError::Environment)?;
         // The kernel shall rather end an agent than Baton when memory runs out (proc(5)).
         let _ = std::fs::write("/proc/self/oom_score_adj", "800");
@@ -214,23 +247,25 @@ impl Bridge {
         }
         lower(Resource::Core, 0)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(self.serve(env, lifeline))
+        Ok((env, runtime))
     }
 
-    async fn serve(
-        self,
-        env: Vec<(String, String)>,
-        lifeline: Option<Line>,
-    ) -> Result<u8, BridgeError> {
-        for Gateway { socket, port } in self.gateway.into_iter().chain(self.egress) {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-            tokio::spawn(carry(listener, socket));
+    /// Carries the ports; a socket that nobody listens at is waited for so long.
+    async fn carry_ports(&self, patience: Duration) -> Result<(), BridgeError> {
+        for Gateway { socket, port } in self.gateway.iter().chain(&self.egress) {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).await?;
+            tokio::spawn(carry(listener, socket.clone(), patience));
         }
+        Ok(())
+    }
+
+    async fn serve(self, env: Environment, lifeline: Option<Line>) -> Result<u8, BridgeError> {
+        self.carry_ports(Duration::ZERO).await?;
         let mut interrupts = signal(SignalKind::interrupt())?;
         let mut terminations = signal(SignalKind::terminate())?;
         let mut children = signal(SignalKind::child())?;
         let mut cut = pin!(cut(lifeline));
-        let command = start(&self.argv, env)?;
+        let command = Pid::from_child(&start(&self.argv, env, Stdio::inherit)?);
         loop {
             tokio::select! {
                 _ = children.recv() => if let Some(code) = reap(command) {
@@ -247,6 +282,9 @@ impl Bridge {
         }
     }
 }
+
+/// A command's environment.
+type Environment = Vec<(String, String)>;
 
 /// The code of what was killed, as shells have it.
 const KILLED: u8 = 128 + 9;
@@ -274,6 +312,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// The lifeline's socket, as a flag.
 const LIFELINE_FLAG: &str = "--lifeline";
+/// For how long it may be broken.
+const SURVIVE_FLAG: &str = "--survive-seconds";
 /// The port to serve and the socket behind it, as flags.
 const GATEWAY_FLAGS: [&str; 2] = ["--listen", "--socket"];
 /// The same for the egress proxy.
@@ -338,17 +378,19 @@ fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: value, maximum: value })?)
 }
 
-fn start(argv: &[OsString], env: Vec<(String, String)>) -> Result<Pid, BridgeError> {
+fn start(argv: &[OsString], env: Environment, stream: fn() -> Stdio) -> Result<Child, BridgeError> {
     let program = argv[0].clone();
     // A group of its own, so that a signal reaches all of a shell's pipeline, as in a terminal.
-    let child = Command::new(&program)
+    Command::new(&program)
         .args(&argv[1..])
         .env_clear()
         .envs(env)
+        .stdin(stream())
+        .stdout(stream())
+        .stderr(stream())
         .process_group(0)
         .spawn()
-        .map_err(|error| BridgeError::Command { program, error })?;
-    Ok(Pid::from_child(&child))
+        .map_err(|error| BridgeError::Command { program, error })
 }
 
 /// Reaps all that has ended; gives the command's code once it is among them.
@@ -376,40 +418,6 @@ fn hand_on(command: Pid, signal: Signal) {
     let _ = kill_process_group(command, signal);
 }
 
-/// Carries each connection to the socket until both sides have closed.
-async fn carry(listener: TcpListener, socket: PathBuf) {
-    loop {
-        // Out of descriptors: the next connection may find some again.
-        let Ok((mut outward, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let socket = socket.clone();
-        tokio::spawn(async move {
-            match connect(&socket).await {
-                Ok(mut inward) => {
-                    let (from, to) = outward.split();
-                    let (back, there) = inward.split();
-                    tokio::join!(pass(from, there), pass(back, to));
-                }
-                Err(error) => eprintln!("baton bridge: reach {}: {error}", socket.display()),
-            }
-        });
-    }
-}
-
-/// Carries one direction to its end. What the other side takes no more is read and thrown away: a server that
-/// refuses a request before it has read it all shall be heard, and not reset.
-async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
-    let _ = tokio::io::copy(&mut from, &mut to).await;
-    let _ = to.shutdown().await;
-    let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
-}
-
-async fn connect(socket: &Path) -> io::Result<UnixStream> {
-    UnixStream::connect(socket).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,6 +428,7 @@ mod tests {
             gateway: Some(Gateway { socket: PathBuf::from(SOCKET), port: 8088 }),
             egress: Some(Gateway { socket: PathBuf::from(EGRESS), port: 8089 }),
             lifeline: Some(PathBuf::from(LIFELINE)),
+            survive_seconds: Some(120),
             limits: ResourceLimits { cpu_seconds: Some(7), ..ResourceLimits::default() },
             argv: vec!["sh".into(), "-c".into(), "--".into()],
         };

@@ -64,7 +64,8 @@ impl Host {
         let limits = ResourceLimits { processes: None, ..spec.limits.clone() };
         let argv = spec.argv.iter().map(OsString::from).collect();
         let (gateway, egress) = (spec.gateway.clone(), spec.egress.clone());
-        let bridge = Bridge { gateway, egress, lifeline: None, limits, argv };
+        let bridge =
+            Bridge { gateway, egress, lifeline: None, survive_seconds: None, limits, argv };
         command.arg(&self.bridge).args(bridge.arguments()).current_dir(&spec.workdir).env_clear();
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);

@@ -1,8 +1,8 @@
 //! The seam itself: what every kind of sandbox does, and how it fails.
 
-use std::{fmt, future::Future, io, pin::Pin};
+use std::{fmt, future::Future, io, pin::Pin, time::Duration};
 
-use super::{Running, Spec};
+use super::{Kept, Running, Spec};
 
 /// A boxed future, so that the trait can be an object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -30,7 +30,29 @@ pub trait Sandbox: Send + Sync {
     /// [`SandboxError::Start`] or [`SandboxError::Unavailable`] when nothing was started.
     fn start(&self, spec: Spec) -> BoxFuture<'_, Result<Running, SandboxError>>;
 
-    /// Ends what a Baton of this data folder left running that is dead; gives how much that was.
+    /// For how long a command that may survive ([`Spec::may_survive`]) goes on without a Baton; zero where
+    /// every command ends with it.
+    fn survives(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Looks for a command that a Baton of this data folder had started which is dead, by its
+    /// [`Running::reference`], and takes it over: its outputs go on behind what is kept of them. Its input is
+    /// to be given from the beginning: what it has of that is not handed in again. Gives none where there is
+    /// no such command any more, and none is left then.
+    ///
+    /// # Errors
+    /// When that cannot be asked, as for [`Sandbox::start`].
+    fn resume<'a>(
+        &'a self,
+        _reference: &'a str,
+        _kept: Kept,
+    ) -> BoxFuture<'a, Result<Option<Running>, SandboxError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Ends what a Baton of this data folder left running that is dead, save what these references name; gives
+    /// how much that was.
     ///
     /// Where the kernel ends everything with Baton, as it does on this machine, there is nothing to do. A kind
     /// whose sandboxes are somewhere else, in a container's daemon or a cluster, finds them by what it has
@@ -38,7 +60,7 @@ pub trait Sandbox: Send + Sync {
     ///
     /// # Errors
     /// When that cannot be asked, as for [`Sandbox::start`].
-    fn clear(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
+    fn clear<'a>(&'a self, _keep: &'a [String]) -> BoxFuture<'a, Result<usize, SandboxError>> {
         Box::pin(async { Ok(0) })
     }
 }

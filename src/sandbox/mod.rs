@@ -25,6 +25,7 @@ mod self_test;
 mod spawner;
 mod spec;
 mod usage;
+mod wire;
 
 pub use bubblewrap::{Bubblewrap, Settings};
 pub use container::{Container, ContainerSettings};
@@ -36,3 +37,4 @@ pub use proc::{is_alive, kill_users};
 pub use running::{Exit, Input, Output, Running, Stopper, Taken};
 pub use spec::{Gateway, HOME, Mount, Network, Overlay, ResourceLimits, Spec};
 pub use usage::Meter;
+pub use wire::Kept;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     sync::watch,
 };
 
-use super::usage::Meter;
+use super::{Kept, usage::Meter};
 use crate::model::Footprint;
 
 /// What the command reads.
@@ -27,10 +28,20 @@ pub struct Running {
     stopper: Stopper,
     reference: String,
     exit: watch::Receiver<Option<Exit>>,
+    /// Of one that may outlive its Baton.
+    bond: Option<Bond>,
+}
+
+/// What ties a command that may outlive its Baton to this one.
+pub(super) struct Bond {
+    /// Hears what is kept of its outputs.
+    pub kept: watch::Sender<Kept>,
+    /// What was written down to find it by; dropped with this.
+    pub _record: Box<dyn Send + Sync>,
 }
 
 /// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
     /// By itself, with this code; 128 + n when signal n ended it inside the sandbox.
     Code(i32),
@@ -72,6 +83,21 @@ impl Running {
             stopper: Stopper { control, exit: exit.clone() },
             reference,
             exit,
+            bond: None,
+        }
+    }
+
+    /// The same, of a command that may outlive its Baton.
+    pub(super) fn bound(mut self, bond: Bond) -> Self {
+        self.bond = Some(bond);
+        self
+    }
+
+    /// Says that so much of its outputs will be there after the death of this Baton: whoever resumes it needs
+    /// no more of that. Of one that may survive the end is told when all of its outputs is kept.
+    pub fn keep(&self, kept: Kept) {
+        if let Some(bond) = &self.bond {
+            bond.kept.send_replace(kept);
         }
     }
 
@@ -109,8 +135,9 @@ impl Running {
     pub async fn finish(mut self, limit: u64) -> Taken {
         drop(self.stdin.take());
         let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
-        let (stdout, stderr, exit) =
-            tokio::join!(drain(stdout, limit), drain(stderr, limit), self.wait());
+        let (stdout, stderr) = tokio::join!(drain(stdout, limit), drain(stderr, limit));
+        self.keep(Kept::ALL);
+        let exit = self.wait().await;
         Taken { exit, stdout, stderr }
     }
 }

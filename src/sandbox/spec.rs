@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::SandboxError;
 
 /// The home folder inside: scratch space in memory, unless a mount is put there.
@@ -34,6 +36,11 @@ pub struct Spec {
     pub limits: ResourceLimits,
     /// Size of each of `/tmp`, `/dev/shm` and the home folder, in bytes of memory.
     pub tmp_bytes: u64,
+    /// Whether it may go on while there is no Baton, where the sandbox is one that can: then somebody looks
+    /// for it again ([`Sandbox::resume`](super::Sandbox::resume)), says what is kept of its output
+    /// ([`Running::keep`](super::Running::keep)), and each socket lies alone in a folder of its own, which is
+    /// shown inside.
+    pub may_survive: bool,
 }
 
 impl Spec {
@@ -53,6 +60,7 @@ impl Spec {
             network: Network::None,
             limits: ResourceLimits::default(),
             tmp_bytes: 512 << 20,
+            may_survive: false,
         }
     }
 
@@ -88,7 +96,7 @@ impl Spec {
 }
 
 /// One folder or file of the machine, as seen inside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// The absolute path on the machine. The sandbox's uid must be able to reach it: every folder
     /// above it needs its `x` bit for others.
@@ -116,7 +124,7 @@ pub struct Overlay {
 }
 
 /// A Unix socket of Baton that a loopback port inside leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gateway {
     /// The socket on the machine. The sandbox's uid needs write permission on it to connect.
     pub socket: PathBuf,

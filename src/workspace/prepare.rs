@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{Account, Overlay, WorkspaceError, WorkspaceKey, Workspaces, git::Git};
 use crate::model::{BranchName, RepositoryId, Sha};
 
@@ -42,7 +44,7 @@ pub struct Checkout {
 }
 
 /// The author and committer of an agent's commits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// A name, without line ends.
     pub name: String,
@@ -86,6 +88,12 @@ impl Workspace {
 }
 
 impl Workspaces {
+    /// A workspace that is checked out in full, as it was made; there may be none.
+    #[must_use]
+    pub fn made(&self, key: &WorkspaceKey, repository: RepositoryId, base: &Sha) -> Workspace {
+        self.workspace(key, repository, base.clone())
+    }
+
     /// Checks a commit out into a fresh workspace; what was there under the key is taken away.
     ///
     /// Runs no hook or filter: the tree's attributes can name filters, but what they are is only said

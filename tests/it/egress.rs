@@ -178,9 +178,28 @@ async fn sockets_have_names_by_chance_in_a_folder_that_nobody_can_list() {
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder.path().join("egress")), 0o711);
     assert_eq!(mode(exit.socket()), 0o666);
-    assert!(exit.socket().file_name().unwrap().len() >= 32);
+    let own = exit.socket().parent().unwrap();
+    assert!(own.file_name().unwrap().len() >= 32);
+    assert_eq!(mode(&own.with_extension("seen")), 0o600);
     let left = exit.socket().to_owned();
     std::mem::forget(exit);
-    Exits::new(folder.path().join("egress")).clear().unwrap();
+    Exits::new(folder.path().join("egress")).clear(&[]).unwrap();
     assert!(!left.exists(), "what a dead process left is still there");
+    assert_eq!(std::fs::read_dir(folder.path().join("egress")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn an_exit_that_a_dead_process_left_is_opened_again_at_its_place_with_what_was_asked_there() {
+    let (folder, exit) = open(Allowance::default());
+    asks(&exit, &connect("a.test:443")).await;
+    let (seen, socket) = (exit.seen(), exit.socket().to_owned());
+    assert_eq!(seen.len(), 1);
+    std::mem::forget(exit);
+    let exits = Exits::new(folder.path().join("egress"));
+    exits.clear(std::slice::from_ref(&socket)).unwrap();
+    let again = exits.open_again(&socket, Allowance::default()).unwrap();
+    assert_eq!(again.socket(), socket);
+    assert_eq!(again.seen(), seen);
+    let answer = asks(&again, &connect("a.test:443")).await;
+    assert!(answer.contains("a.test is not allowed here"), "{answer}");
 }

@@ -7,6 +7,7 @@
 //! - `fences`    – what must not be seen or done from inside
 //! - `limits`    – what must not be used up
 //! - `bubblewrap`, `container` – what only one kind has
+//! - `surviving` – containers that outlive the Baton that started them
 //!
 //! Cases are of two sorts. A *manner* holds in every kind. A *fence* gives what got through; on the bare
 //! machine something has to, which shows that the case can fail.
@@ -18,6 +19,7 @@ mod fences;
 pub mod house;
 mod limits;
 mod streams;
+mod surviving;
 mod usage;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Instant};

@@ -22,6 +22,7 @@
 //! - `money`    – budgets and quota
 //! - `restarts` – Baton or its database goes away in the midst
 //! - `roles`    – what policy says of a role, seen in what its program asks
+//! - `surviving` – containers that outlive their Baton
 //! - `talking`  – agents that write to each other
 //! - `toolless` – agents whose tools go while they work
 //! - `replicas` – two of them on one database
@@ -45,6 +46,7 @@ mod replicas;
 mod restarts;
 mod roles;
 mod steering;
+mod surviving;
 mod taking;
 mod talking;
 mod toolless;

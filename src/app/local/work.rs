@@ -110,6 +110,7 @@ impl Local {
             trailers: Vec::new(),
             protected: Vec::new(),
             supplies: None,
+            lines_before: None,
         })
     }
 

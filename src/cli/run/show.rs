@@ -96,6 +96,7 @@ impl Screen {
             | Note::Called
             | Note::CallFailed
             | Note::Denied
+            | Note::CaughtUp(_)
             | Note::Cost(_)
             | Note::Retried => {}
         }
@@ -125,7 +126,8 @@ impl Screen {
             | Note::Cost(_)
             | Note::Called
             | Note::CallFailed
-            | Note::Denied => {}
+            | Note::Denied
+            | Note::CaughtUp(_) => {}
         }
     }
 

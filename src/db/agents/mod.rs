@@ -13,7 +13,7 @@ use super::{DbError, decode, error::one_row};
 use crate::model::{AgentId, AgentState, Inputs, SessionId, Sha, StageId, TaskId, Timestamp};
 
 pub use ending::{Finished, discard_unpublished, finish, notify_wanted, want, want_one, wanted};
-pub use footprint::{list_measured, set_footprint, set_waits_for};
+pub use footprint::{list_measured, load_tally, set_footprint, set_waits_for};
 pub use progress::{
     Grant, add_cost, by_token_hash, heartbeat, set_not_before, set_progress, set_refused,
     set_token_hash,

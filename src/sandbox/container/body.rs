@@ -7,10 +7,10 @@ use bollard::models::{
     Mount, MountType,
 };
 
-use super::{ContainerSettings, daemon::Account};
+use super::{ContainerSettings, daemon::Account, lifeline};
 use crate::sandbox::{
     self, HOME, Network, ResourceLimits, SandboxError, Spec,
-    bridge::{BRIDGE, Bridge, EGRESS, LIFELINE, SOCKET},
+    bridge::{BRIDGE, Bridge, EGRESS, EGRESS_FOLDER, LIFELINE, LINE_FOLDER, SOCKET, SOCKET_FOLDER},
     etc,
 };
 
@@ -37,7 +37,10 @@ pub(super) fn of(
 ) -> Result<ContainerCreateBody, SandboxError> {
     // The kernel would count every process that the account has on the machine: the cgroup counts.
     let limits = ResourceLimits { processes: None, ..spec.limits.clone() };
-    let bridge = Bridge { lifeline: Some(LIFELINE.into()), limits, ..Bridge::of(spec) };
+    let bridge = match settings.survival(spec) {
+        None => Bridge { lifeline: Some(LIFELINE.into()), limits, ..Bridge::of(spec) },
+        Some(seconds) => Bridge { limits, ..apart(spec, seconds) },
+    };
     let arguments = bridge.arguments().into_iter().map(std::ffi::OsString::into_string);
     let arguments: Result<Vec<String>, _> = arguments.collect();
     let arguments = arguments.map_err(|_| not_text("an argument"))?;
@@ -67,6 +70,39 @@ pub(super) fn of(
         stop_timeout: Some(0),
         host_config: Some(host(settings, account, spec)?),
         ..ContainerCreateBody::default()
+    })
+}
+
+/// What the bridge of a container that may outlive its Baton is told: each socket is in a folder of its own.
+fn apart(spec: &Spec, seconds: u64) -> Bridge {
+    let bridge = Bridge::of(spec);
+    let inside = |way: &Option<sandbox::Gateway>, folder: &str| {
+        let way = way.as_ref()?;
+        let socket = Path::new(folder).join(way.socket.file_name()?);
+        Some(sandbox::Gateway { socket, port: way.port })
+    };
+    Bridge {
+        gateway: inside(&spec.gateway, SOCKET_FOLDER),
+        egress: inside(&spec.egress, EGRESS_FOLDER),
+        lifeline: Some(Path::new(LINE_FOLDER).join(lifeline::SOCKET)),
+        survive_seconds: Some(seconds),
+        ..bridge
+    }
+}
+
+/// Shows the folder of the lifeline, where nothing can be written from inside.
+pub(super) fn show_line(body: &mut ContainerCreateBody, folder: &Path) {
+    let mounts = body.host_config.as_mut().and_then(|host| host.mounts.as_mut());
+    if let Some(mounts) = mounts {
+        mounts.push(bind(folder.to_string_lossy().into_owned(), LINE_FOLDER.to_owned(), false));
+    }
+}
+
+/// The folder of a socket, which may hold nothing else: all of it is shown.
+fn folder_of(socket: &Path) -> Result<&Path, SandboxError> {
+    let alone = |folder: &Path| std::fs::read_dir(folder).is_ok_and(|entries| entries.count() == 1);
+    socket.parent().filter(|folder| alone(folder)).ok_or_else(|| {
+        SandboxError::InvalidSpec(format!("{} is not alone in its folder", socket.display()))
     })
 }
 
@@ -130,9 +166,16 @@ fn mounts(settings: &ContainerSettings, spec: &Spec) -> Result<Vec<Mount>, Sandb
         let path = settings.state.join("etc").join(name);
         mounts.push(bind(text(&path)?, format!("/etc/{name}"), false));
     }
-    for (way, inside) in [(&spec.gateway, SOCKET), (&spec.egress, EGRESS)] {
-        if let Some(way) = way {
-            mounts.push(bind(text(&way.socket)?, inside.to_owned(), true));
+    let survives = settings.survival(spec).is_some();
+    for (way, socket, folder) in
+        [(&spec.gateway, SOCKET, SOCKET_FOLDER), (&spec.egress, EGRESS, EGRESS_FOLDER)]
+    {
+        match way {
+            Some(way) if survives => {
+                mounts.push(bind(text(folder_of(&way.socket)?)?, folder.to_owned(), false));
+            }
+            Some(way) => mounts.push(bind(text(&way.socket)?, socket.to_owned(), true)),
+            None => {}
         }
     }
     for mount in &spec.mounts {

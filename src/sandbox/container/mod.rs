@@ -6,6 +6,8 @@
 //! - `seccomp`  – which system calls a Podman lets through
 //! - `lifeline` – the connection by which a container ends with its Baton
 //! - `flow`     – the daemon's one stream, as three
+//! - `talk`     – the same of a container that may outlive its Baton, on its lifeline
+//! - `record`   – what is written down of such a one
 //! - `watch`    – follows a container to its end, and takes it away
 //! - `trial`    – the self-test, and words for what is missing
 //!
@@ -16,8 +18,10 @@ mod body;
 mod daemon;
 mod flow;
 mod lifeline;
+mod record;
 mod seccomp;
 mod start;
+mod talk;
 mod trial;
 mod watch;
 

@@ -18,10 +18,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::lifeline::Lifeline;
+use super::{lifeline::Lifeline, talk::Hearing};
 use crate::{
     model::Footprint,
-    sandbox::{Exit, running::Control, usage::Seen},
+    sandbox::{Exit, Kept, running::Control, usage::Seen},
 };
 
 /// How long the word of the bridge may come later than the end of its output.
@@ -99,15 +99,59 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Follows the container; its exit is told when nothing of it is left.
-    pub(super) async fn follow(mut self, lifeline: Lifeline, flowing: JoinHandle<()>) {
+    pub(super) async fn follow(mut self, lifeline: Option<Lifeline>, flowing: JoinHandle<()>) {
         let exit = self.end(lifeline, flowing).await;
         // It goes by itself when it ends, but that takes its time.
         remove(&self.docker, &self.id).await;
         let _ = self.exit.send(Some(exit));
     }
 
+    /// Follows a container that may outlive this Baton. Its end is written down before it is taken away.
+    pub(super) async fn follow_talk(mut self, hearing: Hearing) {
+        let filed = Arc::clone(&hearing.filed);
+        let exit = self.end_of_talk(hearing).await;
+        remove(&self.docker, &self.id).await;
+        let _ = self.exit.send(Some(exit));
+        // Whoever holds the command has it too: until it is let go of, a Baton that comes after may ask.
+        drop(filed);
+    }
+
+    /// Waits until the command has ended and all that it printed is kept, or until it was killed.
+    async fn end_of_talk(&mut self, hearing: Hearing) -> Exit {
+        let Hearing { mut heard, mut kept, done, filed } = hearing;
+        let mut told: Option<(u8, Kept)> = None;
+        loop {
+            let all = told.map_or_else(Kept::default, |(_, all)| all);
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => match order {
+                    Some(Order::Interrupt) => self.signal("SIGINT").await,
+                    Some(Order::Kill) | None => {
+                        self.signal("SIGKILL").await;
+                        return KILLED;
+                    }
+                },
+                ended = &mut heard, if told.is_none() => match ended {
+                    Ok((Some(code), all)) => told = Some((code, all)),
+                    // The bridge was ended, and everything with it.
+                    Ok((None, _)) | Err(_) => return KILLED,
+                },
+                () = all_kept(&mut kept, all), if told.is_some() => {
+                    let code = i32::from(told.map_or(0, |(code, _)| code));
+                    self.ordered.look_last();
+                    if let Err(error) = filed.over(code) {
+                        tracing::warn!(container = self.id, %error, "how a command ended was not noted");
+                    }
+                    let _ = done.send(());
+                    return Exit::Code(code);
+                }
+            }
+        }
+    }
+
     /// Waits until the command has ended and all that it printed was handed on, or until it was killed.
-    async fn end(&mut self, lifeline: Lifeline, mut flowing: JoinHandle<()>) -> Exit {
+    async fn end(&mut self, lifeline: Option<Lifeline>, mut flowing: JoinHandle<()>) -> Exit {
+        let Some(lifeline) = lifeline else { return self.code_of_the_daemon().await };
         let mut word = pin!(lifeline.ended(Arc::clone(&self.ordered)));
         let mut told = None;
         loop {
@@ -153,6 +197,14 @@ impl Watch {
     }
 }
 
+/// Waits until so much is kept; for ever where nobody will keep it, as whoever had it has let go.
+async fn all_kept(kept: &mut watch::Receiver<Kept>, all: Kept) {
+    let waiting = kept.wait_for(|kept| kept.out >= all.out && kept.err >= all.err);
+    if waiting.await.map(drop).is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// How what was killed ended.
 const KILLED: Exit = Exit::Signal(Signal::KILL.as_raw());
 
@@ -172,6 +224,6 @@ pub(super) async fn remove(docker: &Docker, id: &str) {
 }
 
 /// Whether the daemon says that there is no such container, or that it does not run.
-fn is_gone(error: &Error) -> bool {
+pub(super) fn is_gone(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
 }

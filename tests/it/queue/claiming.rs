@@ -139,7 +139,7 @@ async fn a_lease_that_ran_out_is_given_to_another_and_the_first_cannot_finish() 
     assert!(matches!(refused, Err(QueueError::LeaseLost(_))), "{refused:?}");
     let lease = TimeDelta::seconds(60);
     let held = [(first.id, first.token), (second.id, second.token)];
-    assert_eq!(queue::heartbeat(pool, &held, later, lease).await.unwrap(), [second.token]);
+    assert_eq!(queue::heartbeat(pool, &held, later, [lease, lease]).await.unwrap(), [second.token]);
 
     finish(pool, &second).await.unwrap();
     assert_eq!((count(pool, "jobs").await, count(pool, "job_history").await), (0, 1));
@@ -172,7 +172,8 @@ async fn a_renewed_lease_is_not_taken_back() {
     let claimed = claim(pool, Lane::Quick, 1, noon()).await.remove(0);
     let later = noon() + TimeDelta::seconds(50);
     let held = [(claimed.id, claimed.token)];
-    queue::heartbeat(pool, &held, later, TimeDelta::seconds(60)).await.unwrap();
+    let leases = [TimeDelta::seconds(60), TimeDelta::seconds(180)];
+    queue::heartbeat(pool, &held, later, leases).await.unwrap();
     assert_eq!(queue::rescue(pool, noon() + TimeDelta::seconds(100)).await.unwrap(), 0);
     finish(pool, &claimed).await.unwrap();
 }
@@ -363,4 +364,31 @@ async fn a_batch_is_claimed_and_finished_whole() {
     assert_eq!(claimed.len(), 700);
     assert_eq!(queue::finish_batch(pool, &claimed, noon()).await.unwrap().len(), 700);
     assert_eq!(claim(pool, Lane::Quick, 700, noon()).await.len(), 300);
+}
+
+#[tokio::test]
+async fn an_agents_lease_lasts_until_its_container_can_be_there_no_more() {
+    let database = TestDatabase::new().await;
+    let pool = &database.pool;
+    let _wake = enqueue(pool, &[agent(1, 1)]).await;
+    let claimed = claim(pool, Lane::Agent, 1, noon()).await.remove(0);
+    let leases = [TimeDelta::seconds(60), TimeDelta::seconds(180)];
+    let held = [(claimed.id, claimed.token)];
+    queue::heartbeat(pool, &held, noon(), leases).await.unwrap();
+    assert_eq!(queue::rescue(pool, noon() + TimeDelta::seconds(179)).await.unwrap(), 0);
+    assert_eq!(queue::rescue(pool, noon() + TimeDelta::seconds(181)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_that_was_begun_goes_before_all_that_wait_for_their_first_turn() {
+    let database = TestDatabase::new().await;
+    let pool = &database.pool;
+    let _wake = enqueue(pool, &[agent(1, 1)]).await;
+    let claimed = claim(pool, Lane::Agent, 1, noon()).await.remove(0);
+    // Of a repository that never had a turn.
+    let _wake = enqueue(pool, &[agent(2, 2)]).await;
+    let later = noon() + TimeDelta::seconds(300);
+    assert_eq!(queue::rescue(pool, later).await.unwrap(), 1);
+    let again = claim(pool, Lane::Agent, 1, later).await.remove(0);
+    assert_eq!((again.id, again.attempts), (claimed.id, 2));
 }

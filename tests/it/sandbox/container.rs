@@ -66,7 +66,7 @@ async fn holds_a_container_until_it_is_killed() {
     let Ok(mark) = std::env::var("BATON_TEST_MARK") else { return };
     let socket = std::env::var("BATON_TEST_SOCKET").unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let sandbox = super::house::container_at(socket.into(), folder.path());
+    let sandbox = super::house::container_at(socket.into(), folder.path(), 60);
     let houses = [House { folder, sandbox: Box::new(sandbox), podman: None }];
     let _held = hold(&houses, &mark).await;
     std::future::pending::<()>().await;
@@ -106,7 +106,7 @@ async fn containers_of_a_dead_baton_are_found_by_their_labels_and_those_of_a_liv
     }
     let lines = house.folder.path().join("sandbox/lines");
     std::os::unix::net::UnixListener::bind(lines.join("of-the-dead")).unwrap();
-    assert_eq!(house.sandbox.clear().await.unwrap(), 1);
+    assert_eq!(house.sandbox.clear(&[]).await.unwrap(), 1);
     assert!(!lines.join("of-the-dead").exists(), "a lifeline of the dead is left");
     let left = podman.containers();
     assert!(

@@ -67,13 +67,15 @@ fn container_settings(socket: PathBuf, folder: &Path) -> ContainerSettings {
         bridge: EXECUTABLE.into(),
         state: folder.join("sandbox"),
         owner: Owner::default(),
+        survive_seconds: 60,
     }
 }
 
 /// Containers of a daemon that is another process's.
-pub fn container_at(socket: PathBuf, folder: &Path) -> Container {
+pub fn container_at(socket: PathBuf, folder: &Path, survive_seconds: u64) -> Container {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
-    Container::new(container_settings(socket, folder)).unwrap()
+    let settings = container_settings(socket, folder);
+    Container::new(ContainerSettings { survive_seconds, ..settings }).unwrap()
 }
 
 /// Containers with some settings different.

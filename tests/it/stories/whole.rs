@@ -65,7 +65,7 @@ pub fn codex_program() -> PathBuf {
 }
 
 /// A program that npm laid down.
-fn pinned(path: &str) -> PathBuf {
+pub fn pinned(path: &str) -> PathBuf {
     let program = node_modules().unwrap_or_default().join(path);
     let place = program.display();
     assert!(program.is_file(), "the pinned program is not at {place}: npm ci installs it");
@@ -84,6 +84,7 @@ async fn a_labelled_issue_ends_verified_in_production_with_agents_in_containers(
         image: IMAGE.to_owned(),
         images: vec!["localhost/with-more".to_owned()],
         cpus: None,
+        survive_seconds: 120,
     };
     let contained = |recipe: &mut baton::cli::demo::world::Recipe| {
         recipe.sandbox = SandboxChoice::Container(containers);

@@ -27,6 +27,7 @@ impl Place {
                 image: IMAGE.to_owned(),
                 images: Vec::new(),
                 cpus: None,
+                survive_seconds: 120,
             }),
         }
     }

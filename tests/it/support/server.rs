@@ -195,9 +195,16 @@ fn configuration(config: &Config) -> String {
 
 fn sandbox(choice: &SandboxChoice) -> serde_json::Value {
     match choice {
-        SandboxChoice::Container(Containers { socket, image, images, cpus: None }) => {
+        SandboxChoice::Container(Containers {
+            socket,
+            image,
+            images,
+            cpus: None,
+            survive_seconds,
+        }) => {
             serde_json::json!({
                 "kind": "container", "socket": socket, "image": image, "images": images,
+                "survive_seconds": survive_seconds,
             })
         }
         SandboxChoice::Bubblewrap => serde_json::json!({ "kind": "bubblewrap" }),

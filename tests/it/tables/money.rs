@@ -81,7 +81,10 @@ async fn what_nobody_saw_the_end_of_counts_with_what_was_expected() {
     let mut connection = pool.acquire().await.unwrap();
     let agent = with_agent(&mut connection, task, None).await;
     let request = hold(pool, task, agent, 900).await;
-    assert_eq!(usage::list_open_of(pool, agent).await.unwrap(), [request]);
+    assert_eq!(usage::list_open_of(pool, agent, None).await.unwrap(), [request]);
+    let before = |at| usage::list_open_of(pool, agent, Some(at));
+    assert_eq!(before(noon()).await.unwrap(), [], "it was made at noon, not before");
+    assert_eq!(before(noon() + TimeDelta::seconds(1)).await.unwrap(), [request]);
     let later = noon() + TimeDelta::hours(1);
     assert_eq!(usage::list_unseen(pool, later).await.unwrap(), [], "its agent is at work");
     agents::finish(pool, agent, agents::Finished::only(End::Lost), noon()).await.unwrap();
