@@ -10,6 +10,27 @@ use crate::sandbox::Output;
 /// in it fits.
 const MAX_LINE: usize = 32 << 20;
 
+/// How much of standard error is kept to explain a crash, in bytes.
+const TAIL: usize = 4096;
+
+/// The end of what a program complained of.
+#[derive(Default)]
+pub(super) struct Tail(String);
+
+impl Tail {
+    pub(super) fn add(&mut self, line: &str) {
+        self.0.push_str(line);
+        self.0.push('\n');
+        let excess = self.0.len().saturating_sub(TAIL);
+        let cut = (excess..).find(|at| self.0.is_char_boundary(*at)).unwrap_or(0);
+        self.0.drain(..cut);
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Reads lines of bytes, bounded, keeping what it has when the reading is given up half-way.
 pub(super) struct Lines {
     from: BufReader<Output>,

@@ -24,7 +24,7 @@ use super::{
     continuing::said,
     journal::{Entry, Journal},
     limit::end_of,
-    lines::Lines,
+    lines::{Lines, Tail},
     orders::{Note, Order, Stream, Wires},
     processes::Processes,
     tending::Hearing,
@@ -36,9 +36,6 @@ const INTERRUPT_GRACE: Duration = Duration::from_secs(10);
 
 /// So many calls of Baton's tools in a row that did not get there are no accident.
 const LOST_CALLS: u32 = 3;
-
-/// How much of standard error is kept to explain a crash, in bytes.
-const STDERR_TAIL: usize = 4096;
 
 /// Plays one session to its end. No process of it is left afterwards.
 ///
@@ -68,7 +65,7 @@ pub(super) async fn play(
         verdict: None,
         repaired: false,
         stopping: None,
-        stderr_tail: String::new(),
+        complaints: Tail::default(),
         giving: Vec::new(),
         lost_calls: 0,
     };
@@ -114,7 +111,7 @@ struct Session<'a> {
     verdict: Option<(End, Option<Outcome>)>,
     repaired: bool,
     stopping: Option<CancelledBy>,
-    stderr_tail: String,
+    complaints: Tail,
     /// Who wants to know that the program was given what they said.
     giving: Vec<oneshot::Sender<()>>,
     /// How many calls of Baton's tools in a row did not get there.
@@ -175,7 +172,7 @@ impl Session<'_> {
         self.stdin = Some(stdin);
         self.closing = None;
         self.silence = Instant::now() + self.terms.patience.silence;
-        self.stderr_tail.clear();
+        self.complaints = Tail::default();
         let opening = self.provider.opening();
         self.give(opening).await;
         if self.provider.talk() == Talk::OnePrompt {
@@ -354,11 +351,7 @@ impl Session<'_> {
 
     async fn complained(&mut self, line: &[u8], wires: &Wires) {
         let text = String::from_utf8_lossy(line).into_owned();
-        self.stderr_tail.push_str(&text);
-        self.stderr_tail.push('\n');
-        let excess = self.stderr_tail.len().saturating_sub(STDERR_TAIL);
-        let cut = (excess..).find(|at| self.stderr_tail.is_char_boundary(*at)).unwrap_or(0);
-        self.stderr_tail.drain(..cut);
+        self.complaints.add(&text);
         note(wires, Note::Line { stream: Stream::Error, text }).await;
     }
 
@@ -463,7 +456,7 @@ impl Session<'_> {
             crate::sandbox::Exit::Signal(signal) => Exit::Signal(signal),
         };
         if self.verdict.is_none() {
-            let owed = self.provider.ended(exit, &self.stderr_tail);
+            let owed = self.provider.ended(exit, self.complaints.text());
             let kind = match owed {
                 Some(AgentEvent::Finished { result: Err(kind), .. }) => kind,
                 None if self.goes_on() => return,
