@@ -9,7 +9,7 @@ use emulators::{
 };
 use serde_json::json;
 
-use crate::support::baton::{Story, asking, progress, said};
+use crate::support::baton::{Story, asking, progress, said, say_in_policy};
 
 #[tokio::test]
 async fn a_model_api_that_is_away_is_asked_again_later_or_at_once_by_a_command() {
@@ -54,11 +54,8 @@ impl Brain for Suicidal {
 
 #[tokio::test]
 async fn a_program_that_crashes_is_started_again_as_often_as_policy_says() {
-    let once = |recipe: &mut Recipe| {
-        let policy =
-            recipe.files.iter_mut().find(|(path, ..)| path == ".github/baton.yml").unwrap();
-        policy.1.push_str("restarts: {times: 1, after: [crashed]}\n");
-    };
+    let once =
+        |recipe: &mut Recipe| say_in_policy(recipe, "restarts: {times: 1, after: [crashed]}");
     let story = Story::with(Arc::new(Suicidal(Crew::new())), once).await;
     let issue = story.assigned();
     story.approve(issue).await;

@@ -13,7 +13,7 @@ use serde_json::json;
 use sqlx::AssertSqlSafe;
 
 use crate::support::{
-    baton::{Story, progress, said},
+    baton::{Story, progress, said, say_in_policy},
     leftovers::processes_of,
 };
 
@@ -231,7 +231,11 @@ const BREAK: &str = "
     CREATE TRIGGER broken BEFORE UPDATE ON agents FOR EACH ROW EXECUTE FUNCTION broken()";
 
 async fn a_broken_tool_server_is_told(change: impl FnOnce(&mut Recipe)) {
-    let story = Story::with(Arc::new(Crew::new()), change).await;
+    let once = |recipe: &mut Recipe| {
+        say_in_policy(recipe, "restarts: {times: 0}");
+        change(recipe);
+    };
+    let story = Story::with(Arc::new(Crew::new()), once).await;
     sqlx::raw_sql(AssertSqlSafe(BREAK)).execute(story.pool()).await.unwrap();
     let issue = story.assigned();
     story.until_state("parked").await;

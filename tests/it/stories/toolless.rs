@@ -7,7 +7,7 @@ use emulators::models::{Answer, Brain, Crew, Pace, Request};
 use serde_json::json;
 
 use super::asking::{claude, codex};
-use crate::support::baton::{Story, progress};
+use crate::support::baton::{Story, progress, say_in_policy};
 
 /// The crew, whose coder thinks without end.
 struct Thinking(Crew);
@@ -21,14 +21,21 @@ impl Brain for Thinking {
     }
 }
 
+/// Nothing is tried again by itself.
+fn once(recipe: &mut Recipe, change: impl FnOnce(&mut Recipe)) {
+    say_in_policy(recipe, "restarts: {times: 0}");
+    change(recipe);
+}
+
 async fn tools_that_go_end_the_agent(change: impl FnOnce(&mut Recipe)) {
     let watchful = Options { tools_every: Duration::from_millis(100), ..Options::default() };
-    let story = Story::varied(Arc::new(Thinking(Crew::new())), change, watchful).await;
+    let once = |recipe: &mut Recipe| once(recipe, change);
+    let story = Story::varied(Arc::new(Thinking(Crew::new())), once, watchful).await;
     let issue = story.assigned();
     story.approve(issue).await;
     // It has been connected to its tools and asks the model.
     story.until_true("SELECT EXISTS (SELECT FROM usage WHERE agent_id = 2)").await;
-    std::fs::remove_file(story.world.config.data.join("gateway.sock")).unwrap();
+    std::fs::remove_file(story.world.config.data.join("gateway/gateway.sock")).unwrap();
     story.until_state("parked").await;
     story.until_quiet().await;
     let told = progress(story.github(), issue);
@@ -62,7 +69,8 @@ impl Brain for Insisting {
 }
 
 async fn calls_that_get_lost_end_the_agent(change: impl FnOnce(&mut Recipe)) {
-    let story = Story::with(Arc::new(Insisting(Crew::new())), change).await;
+    let once = |recipe: &mut Recipe| once(recipe, change);
+    let story = Story::with(Arc::new(Insisting(Crew::new())), once).await;
     let issue = story.assigned();
     story.approve(issue).await;
     story.until_true("SELECT EXISTS (SELECT FROM agents WHERE id = 2 AND tool_calls > 3)").await;

@@ -362,6 +362,14 @@ fn ready(github: &GitHub) -> Option<u64> {
     })
 }
 
+/// Adds a line to the sample's policy.
+pub fn say_in_policy(recipe: &mut Recipe, line: &str) {
+    let mut files = recipe.files.iter_mut();
+    let (_, policy, ..) = files.find(|(path, ..)| path == ".github/baton.yml").unwrap();
+    policy.push_str(line);
+    policy.push('\n');
+}
+
 /// What Baton wrote on a thread.
 pub fn said(github: &GitHub, number: u64) -> Vec<Comment> {
     let mut comments = github.comments(REPOSITORY, number);
