@@ -12,7 +12,7 @@ use super::{
     terms::Past,
 };
 use crate::{
-    model::{Agent, AgentId, FailKind, Footprint},
+    model::{Agent, AgentId, Footprint},
     sandbox::Running,
     workspace::Workspace,
 };
@@ -159,8 +159,7 @@ impl Runtime {
         let Found { assignment, workspace, fitting, journal, entries, running } = found;
         let past = Past { journal: Some(journal), entries, running, elapsed };
         let life = self.lived(&assignment, &workspace, &fitting, past, &mut wires).await;
-        self.clear(&workspace.key);
-        life.unwrap_or_else(|problem| Life::failed(FailKind::Setup(problem)))
+        self.over(assignment.agent, &workspace, life)
     }
 }
 

@@ -149,12 +149,22 @@ impl Runtime {
             }
         };
         let life = self.in_workspace(assignment, &workspace, &mut wires).await;
-        if life.is_err() {
+        self.over(assignment.agent, &workspace, life)
+    }
+
+    /// Takes away what is left of an agent's folder; where it could not be played, that is how it ended.
+    pub(super) fn over(
+        &self,
+        agent: AgentId,
+        workspace: &Workspace,
+        life: Result<Life, String>,
+    ) -> Life {
+        self.clear(&workspace.key);
+        life.unwrap_or_else(|problem| {
             // No limit is why; one that it met is not kept for anybody.
-            let _ = (self.limit_of)(assignment.agent);
-        }
-        self.clear(&key);
-        life.unwrap_or_else(|problem| Life::failed(FailKind::Setup(problem)))
+            let _ = (self.limit_of)(agent);
+            Life::failed(FailKind::Setup(problem))
+        })
     }
 
     async fn in_workspace(

@@ -76,7 +76,7 @@ async fn another_key_is_not_let_in() {
         let answer: Value = response.json().await.unwrap();
         assert_eq!(answer["error"]["type"], "authentication_error");
     }
-    assert_eq!(model.requests().len(), 2);
+    assert_eq!(model.requests().len(), 3);
 }
 
 #[tokio::test]
