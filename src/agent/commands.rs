@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Note, Order, Runtime, Stock, Stream, Supplies, Wires, fence::Fence, inside::mount,
-    inside::overlays, supplies::Fitting,
+    Ground, Note, Order, Reach, Runtime, Stock, Stream, Supplies, Wires, fence::Fence,
+    inside::mount, inside::overlays, supplies::Fitting,
 };
 use crate::{
     model::{CommandResult, RepositoryId, RunState, Sha, Untrusted},
     sandbox::{Exit, HOME, Mount, Network, Output, Running, Spec},
-    workspace::{Checkout, Identity, WorkspaceKey},
+    workspace::{Checkout, Identity, Making, WorkspaceKey},
 };
 
 /// How much of a command's output is kept, in bytes: its end.
@@ -33,6 +33,33 @@ pub struct Errand {
     pub network: bool,
     /// How long each may take.
     pub limit: Duration,
+}
+
+/// How long one command of a set-up may take.
+const SET_UP_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+impl Errand {
+    /// A set-up: it fetches from the hosts that are named, and makes a layer.
+    #[must_use]
+    pub fn set_up(
+        key: WorkspaceKey,
+        repository: RepositoryId,
+        ground: Ground,
+        making: Making,
+    ) -> Self {
+        let (sha, commands) = (ground.tip.clone(), ground.commands.clone());
+        let supplies = Supplies { ground, stock: Stock::Making(making), reach: Reach::Named };
+        Self {
+            key,
+            repository,
+            sha,
+            commands,
+            environment: Vec::new(),
+            supplies: Some(supplies),
+            network: false,
+            limit: SET_UP_LIMIT,
+        }
+    }
 }
 
 impl Runtime {

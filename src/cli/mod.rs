@@ -91,7 +91,8 @@ pub async fn run(arguments: Arguments) -> u8 {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("baton: {error:#}");
+            // A command of a repository may have written what it holds.
+            eprintln!("baton: {}", output::plain_lines(&format!("{error:#}")));
             1
         }
     }

@@ -34,6 +34,11 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
+/// The same for text of several lines, which stay apart.
+pub(super) fn plain_lines(text: &str) -> String {
+    text.trim().lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// Where a task stands, in a few words: `waiting for merge`, `parked: budget`, `open: code`.
 pub(super) fn state(task: &TaskLine) -> String {
     let word = |name: &str| task.detail["data"][name].as_str().map(|word| word.replace('_', " "));

@@ -25,9 +25,6 @@ use crate::{
     workspace::{Found, Making, WorkspaceKey},
 };
 
-/// How long one command of a set-up may take.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
-
 /// What comes of asking for supplies.
 pub(super) enum Supplied {
     /// They are there; none where the repository needs none.
@@ -199,18 +196,7 @@ impl SetUp<'_> {
     /// Runs the commands, keeps what they asked for, and gives back what they were run on.
     async fn played(&self, id: CommandRunId, ground: Ground, making: Making) -> (RunState, Stock) {
         let key = WorkspaceKey::new(&format!("run-{id}")).expect("digits and a hyphen are a key");
-        let (sha, commands) = (ground.tip.clone(), ground.commands.clone());
-        let supplies = Supplies { ground, stock: Stock::Making(making), reach: Reach::Named };
-        let mut errand = Errand {
-            key,
-            repository: self.situation.repository.id,
-            sha,
-            commands,
-            environment: Vec::new(),
-            supplies: Some(supplies),
-            network: false,
-            limit: LIMIT,
-        };
+        let mut errand = Errand::set_up(key, self.situation.repository.id, ground, making);
         let (notes, heard) = mpsc::channel(256);
         let (give, orders) = mpsc::channel(1);
         let running = self.parts.runtime.run_commands(&errand, Wires { notes, orders });

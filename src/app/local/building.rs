@@ -1,7 +1,5 @@
 //! What agents build with: as the repository's own policy says, at the commit that they work on.
 
-use std::time::Duration;
-
 use anyhow::{Context, bail};
 
 use super::{Local, REPOSITORY};
@@ -16,9 +14,6 @@ use crate::{
 const POLICY: &str = ".github/baton.yml";
 /// The longest policy file, in bytes.
 const LONGEST: usize = 256 << 10;
-/// How long one command of a set-up may take.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
-
 /// The repository's policy at a commit; the usual one where it has none.
 pub(super) async fn policy_at(runtime: &Runtime, head: &Sha) -> anyhow::Result<Policy> {
     let at = head.clone();
@@ -47,19 +42,9 @@ impl Local {
             Found::Layer(_) => return Ok(()),
             Found::Making(making) => making,
         };
-        let (sha, commands) = (ground.tip.clone(), ground.commands.clone());
         let notes = self.runtime.notes_on(&ground).await;
-        let supplies = Supplies { ground, stock: Stock::Making(making), reach: Reach::Named };
-        let mut errand = Errand {
-            key: WorkspaceKey::new("set-up").expect("letters and a hyphen are a key"),
-            repository: REPOSITORY,
-            sha,
-            commands,
-            environment: Vec::new(),
-            supplies: Some(supplies),
-            network: false,
-            limit: LIMIT,
-        };
+        let key = WorkspaceKey::new("set-up").expect("letters and a hyphen are a key");
+        let mut errand = Errand::set_up(key, REPOSITORY, ground, making);
         let ended = self.runtime.run_commands(&errand, wires).await;
         check(ended, &notes)?;
         if let Some(Supplies { stock: Stock::Making(making), .. }) = errand.supplies.take() {

