@@ -92,11 +92,13 @@ impl<'a> Judge<'a> {
     }
 
     fn commit(&mut self, commit: &git2::Commit<'_>) -> Result<Option<Refusal>, WorkspaceError> {
-        let author = commit.author();
-        let words = [commit.message_bytes(), author.name_bytes(), author.email_bytes()];
-        if words.iter().any(|words| self.finder.finds(words)) {
-            let path = format!("the message of commit {:.7}", commit.id());
-            return Ok(Some(Refusal::Secret { path }));
+        for (part, words) in
+            [("message", commit.message_raw_bytes()), ("header", commit.raw_header_bytes())]
+        {
+            if self.finder.finds(words) {
+                let path = format!("the {part} of commit {:.7}", commit.id());
+                return Ok(Some(Refusal::Secret { path }));
+            }
         }
         // Against the first parent: what a merge brings in is this change's doing too.
         let before = commit.parents().next().map(|parent| parent.tree()).transpose()?;

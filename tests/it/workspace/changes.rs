@@ -80,6 +80,30 @@ async fn a_change_is_refused_for_what_any_of_its_commits_does() {
 }
 
 #[tokio::test]
+async fn a_secret_is_found_in_all_that_a_commit_is_made_of() {
+    let house = house().await;
+    let secrets = vec![SecretString::from("correct-horse-battery")];
+    let rules = Rules { secrets, ..Rules::default() };
+    let rewritten = |with: &str| {
+        format!(
+            "git cat-file commit HEAD | {with} > ../commit; \
+             git reset -q --soft $(git hash-object -t commit -w --stdin < ../commit)"
+        )
+    };
+    let message = rewritten("sed '$a correct-horse-battery'");
+    let author = rewritten("sed 's/^author [^<]*/author correct-horse-battery /'");
+    let committer = rewritten("sed 's/^committer [^<]*/committer correct-horse-battery /'");
+    let header = rewritten("sed '0,/^$/s/^$/note correct-horse-battery\\n/'");
+    for (script, part) in
+        [(message, "message"), (author, "header"), (committer, "header"), (header, "header")]
+    {
+        let told = refusal(&house, &rules, &["echo y > y", &script]).await;
+        let Some(Refusal::Secret { path }) = &told else { panic!("{script}: {told:?}") };
+        assert!(path.starts_with(&format!("the {part} of commit ")), "{script}: {path}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_read_file_by_file_and_as_text() {
     let house = house().await;
     let head = change(
