@@ -196,6 +196,16 @@ fn only_roles_that_write_have_tools_to_write() {
 }
 
 #[test]
+fn whoever_writes_is_told_how_a_folder_is_moved() {
+    let prompts = prompts();
+    for role in Role::ALL {
+        let prompt = prompts.role(role);
+        let told = prompt.system.contains("use `mv` and `git add --all`");
+        assert_eq!(told, prompt.tools.iter().any(|tool| tool == "Write"), "{role:?}");
+    }
+}
+
+#[test]
 fn an_operators_file_replaces_a_role_and_its_mistakes_are_named() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("auditor.md");
