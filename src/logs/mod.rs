@@ -1,7 +1,8 @@
 //! What agents print: without secrets, numbered, and written to the database in batches.
 //!
 //! It knows nothing of what the lines mean (that is `provider`): the spine opens a [`LogWriter`] per
-//! agent, and whoever watches reads on in the database from the last number it has seen.
+//! agent, and whoever watches reads on in the database from the last number it has seen, when a batch is
+//! told there.
 //!
 //! - `needles` – the forms in which a secret can appear
 //! - `redact` – takes secrets out of texts
