@@ -10,16 +10,19 @@
 //! - `writer` – from a program's output to numbered lines
 //! - `batches` – numbered lines on their way to where they are kept
 //! - `database` – Postgres, where they are kept
+//! - `settings` – how much is kept, and how it is gathered
 
 mod batches;
 mod database;
 mod lines;
 mod needles;
 mod redact;
+mod settings;
 mod writer;
 
 pub use batches::{LineStore, LogLine, LogStream, LogsError, Stored};
 pub use database::DatabaseLines;
 pub use lines::LineRedactor;
 pub use redact::Redactor;
-pub use writer::{LogSettings, LogWriter, Logs};
+pub use settings::LogSettings;
+pub use writer::{LogWriter, Logs};
