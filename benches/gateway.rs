@@ -59,14 +59,14 @@ async fn main() {
     let requests: usize =
         std::env::var("BATON_BENCH_REQUESTS").ok().and_then(|it| it.parse().ok()).unwrap_or(1_000);
     let database = Database::start(20, 8).await;
-    let (pool, folder) = (database.pool.clone(), database.folder.path());
+    let (pool, folder) = (database.pool.clone(), tempfile::tempdir().unwrap());
     agent(&pool).await;
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = listener.local_addr().unwrap();
     let router = Router::new().fallback(streamed);
     let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let gateway = gateway(&pool, folder, &format!("http://{upstream}"));
+    let gateway = gateway(&pool, folder.path(), &format!("http://{upstream}"));
     let mut direct = over(TcpStream::connect(upstream).await.unwrap()).await;
     let mut through = over(UnixStream::connect(gateway.socket()).await.unwrap()).await;
     let mut times = [Vec::new(), Vec::new()];

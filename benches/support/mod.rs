@@ -13,9 +13,8 @@ use tempfile::TempDir;
 pub struct Database {
     /// A pool on it.
     pub pool: PgPool,
-    /// A folder that every account can pass.
-    pub folder: TempDir,
     server: Embedded,
+    _folder: TempDir,
 }
 
 impl Database {
@@ -39,7 +38,7 @@ impl Database {
         let settings = db::Settings { address, max_connections: pool };
         let pool = db::connect(&settings).await.expect("the server has started");
         db::migrate(&pool).await.expect("the tables are new");
-        Self { pool, folder, server }
+        Self { pool, server, _folder: folder }
     }
 
     /// Ends it, and takes its folder away.
