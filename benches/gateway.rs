@@ -6,6 +6,8 @@
 //! in the midst of an agent's work.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should say where")]
 
+mod support;
+
 use std::{
     path::Path,
     pin::Pin,
@@ -20,7 +22,6 @@ use axum::response::IntoResponse;
 use baton::{
     clock::Clock,
     db::{self, agents::NewAgent, tasks::NewTask},
-    embedded::{self, Identity},
     gateway::{Api, Credential, DatabaseAgents, Gateway, Prices, Settings, token_hash},
     model::{
         InputHash, Inputs, Limits, Micros, Policy, RepositoryId, Sha, StageKey, StageState,
@@ -34,6 +35,8 @@ use hyper_util::rt::TokioIo;
 use sqlx::PgPool;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+use support::Database;
 
 const MODEL: &str = "claude-sonnet-4-5";
 const TOKEN: &str = "token-of-the-bench";
@@ -55,23 +58,8 @@ const STREAM: [&str; 4] = [
 async fn main() {
     let requests: usize =
         std::env::var("BATON_BENCH_REQUESTS").ok().and_then(|it| it.parse().ok()).unwrap_or(1_000);
-    let folder = tempfile::tempdir().unwrap();
-    let opened = std::os::unix::fs::PermissionsExt::from_mode(0o711);
-    std::fs::set_permissions(folder.path(), opened).unwrap();
-    let settings = embedded::Settings {
-        folder: folder.path().join("server"),
-        identity: Identity::of_server(),
-        durable: true,
-        max_connections: 20,
-    };
-    let server = embedded::start(&settings).await.unwrap();
-    let address = db::Address::Socket {
-        folder: server.socket_folder().to_owned(),
-        user: embedded::USER.into(),
-        database: "postgres".into(),
-    };
-    let pool = db::connect(&db::Settings { address, max_connections: 8 }).await.unwrap();
-    db::migrate(&pool).await.unwrap();
+    let database = Database::start(20, 8).await;
+    let (pool, folder) = (database.pool.clone(), tempfile::tempdir().unwrap());
     agent(&pool).await;
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -104,8 +92,7 @@ async fn main() {
 
     gateway.stop().await;
     serving.abort();
-    pool.close().await;
-    server.discard().await.unwrap();
+    database.stop().await;
 }
 
 fn tell(name: &str, mut times: Vec<Duration>) {

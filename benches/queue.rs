@@ -4,6 +4,8 @@
 //! of one run with each other: on shared machines two runs differ by a factor of two.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should say where")]
 
+mod support;
+
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -13,7 +15,6 @@ use std::{
 use baton::{
     clock::Clock,
     db::{self, agent_lines::Line},
-    embedded::{self, Identity},
     logs::{DatabaseLines, LogSettings, LogStream, Logs, Redactor},
     model::{AgentId, EventId, Job, Lane, NewJob, TaskId},
     queue::{self, Claim, Outcome, Runner, RunnerSettings, Running, Wakes},
@@ -22,6 +23,8 @@ use chrono::TimeDelta;
 use sqlx::PgPool;
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+
+use support::Database;
 
 /// Jobs in one claim and one finish.
 const BATCH: u32 = 500;
@@ -33,23 +36,8 @@ const WORKERS: usize = 4;
 async fn main() {
     let jobs: i64 =
         std::env::var("BATON_BENCH_JOBS").ok().and_then(|it| it.parse().ok()).unwrap_or(100_000);
-    let folder = tempfile::tempdir().unwrap();
-    let opened = std::os::unix::fs::PermissionsExt::from_mode(0o711);
-    std::fs::set_permissions(folder.path(), opened).unwrap();
-    let settings = embedded::Settings {
-        folder: folder.path().join("server"),
-        identity: Identity::of_server(),
-        durable: true,
-        max_connections: 60,
-    };
-    let server = embedded::start(&settings).await.unwrap();
-    let address = db::Address::Socket {
-        folder: server.socket_folder().to_owned(),
-        user: embedded::USER.into(),
-        database: "postgres".into(),
-    };
-    let pool = db::connect(&db::Settings { address, max_connections: 24 }).await.unwrap();
-    db::migrate(&pool).await.unwrap();
+    let database = Database::start(60, 24).await;
+    let pool = database.pool.clone();
     db::partitions::ensure(&pool, Clock::system().now()).await.unwrap();
 
     drained(&pool, "drained in batches, no keys", jobs, None).await;
@@ -61,8 +49,7 @@ async fn main() {
     lines_stored(&pool, 200).await;
     lines_from_programs(&pool, 8, 60_000).await;
 
-    pool.close().await;
-    server.discard().await.unwrap();
+    database.stop().await;
 }
 
 fn job(event: i64, keys: Option<i64>) -> NewJob {

@@ -3,17 +3,14 @@
 //! A private, durable Postgres, 64 connections, bodies of 23.6 kB; the sender shares the machine.
 //! `cargo bench --bench webhook -- 20000` sends so many deliveries a round.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    time::{Duration, Instant},
-};
+mod support;
+
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use baton::{
     clock::Clock,
-    db::{self, partitions},
-    embedded::{self, Identity, USER},
+    db::partitions,
     queue::Wakes,
     webhook::{PostgresStore, Receiver, Settings, Writer, router},
 };
@@ -28,6 +25,8 @@ use sqlx::PgPool;
 use tokio::{net::TcpStream, task::JoinSet};
 use uuid::Uuid;
 
+use support::Database;
+
 const SECRET: &str = "bench";
 const CONNECTIONS: usize = 64;
 const ROUNDS: usize = 5;
@@ -38,30 +37,13 @@ const BODY: usize = 23_600;
 async fn main() -> anyhow::Result<()> {
     let deliveries: usize =
         std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(10_000);
-    let folder = tempfile::tempdir()?;
-    // Started as root, the server runs as somebody else, who must be able to pass.
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-    let server = embedded::start(&embedded::Settings {
-        folder: folder.path().join("postgres"),
-        identity: Identity::of_server(),
-        durable: true,
-        max_connections: 20,
-    })
-    .await?;
-    let address = db::Address::Socket {
-        folder: server.socket_folder().to_owned(),
-        user: USER.to_owned(),
-        database: "postgres".to_owned(),
-    };
-    let pool = db::connect(&db::Settings { address, max_connections: 4 }).await?;
-    let measured = measure(&pool, deliveries).await;
-    pool.close().await;
-    server.discard().await?;
+    let database = Database::start(20, 4).await;
+    let measured = measure(&database.pool, deliveries).await;
+    database.stop().await;
     measured
 }
 
 async fn measure(pool: &PgPool, deliveries: usize) -> anyhow::Result<()> {
-    db::migrate(pool).await?;
     partitions::ensure(pool, Clock::system().now()).await?;
     let (writer, tasks) = Writer::start(PostgresStore::new(pool.clone(), Wakes::new()));
     let settings = Settings::new(vec![SECRET.into()]);

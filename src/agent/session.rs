@@ -5,9 +5,10 @@
 //! again, in the same order, and so comes to stand where this one stood. What it wrote to the program then it
 //! writes again; the sandbox leaves out what the program has.
 
+mod ending;
+
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::{
     io::AsyncWriteExt,
     sync::oneshot,
@@ -15,15 +16,14 @@ use tokio::{
 };
 
 use crate::{
-    model::{AgentEvent, CancelledBy, End, FailKind, Outcome, Stop, Untrusted, Watchdog},
-    provider::{Exit, Provider, Step, Talk},
+    model::{AgentEvent, CancelledBy, End, FailKind, Outcome, Stop, Untrusted},
+    provider::{Provider, Step, Talk},
     sandbox::{Input, Kept, Running},
 };
 
 use super::{
     continuing::said,
     journal::{Entry, Journal},
-    limit::end_of,
     lines::{Lines, Tail},
     orders::{Note, Order, Stream, Wires},
     processes::Processes,
@@ -33,9 +33,6 @@ use super::{
 
 /// How long a program may take to obey its provider's own interrupt.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(10);
-
-/// So many calls of Baton's tools in a row that did not get there are no accident.
-const LOST_CALLS: u32 = 3;
 
 /// Plays one session to its end. No process of it is left afterwards.
 ///
@@ -382,110 +379,6 @@ impl Session<'_> {
                 note(wires, Note::Doing(Untrusted(format!("denied {name}: {}", why.0)))).await;
             }
             AgentEvent::Finished { result, .. } => self.finished(result).await,
-        }
-    }
-
-    fn started(&mut self, broken_tools: &[String]) {
-        if !broken_tools.is_empty() {
-            self.toolless(format!("no connection to {}", broken_tools.join(", ")));
-        }
-    }
-
-    /// The model is told of a lost call and may try again, not for ever.
-    fn call_lost(&mut self, why: String) {
-        self.lost_calls += 1;
-        if self.lost_calls >= LOST_CALLS && self.closing.is_none() {
-            self.toolless(why);
-        }
-    }
-
-    /// A broken tool server does not fail the run by itself: the agent is ended at once.
-    fn toolless(&mut self, why: String) {
-        self.verdict = Some((End::Failed(FailKind::Tools(why)), None));
-        self.stdin = None;
-        self.closing = Some(Instant::now());
-    }
-
-    /// A turn is over: judges what came out, asks for a repair once, or sends the program away.
-    async fn finished(&mut self, result: Result<Option<Value>, FailKind>) {
-        if let Some(by) = &self.stopping {
-            self.verdict = Some((End::Cancelled(by.clone()), None));
-            return self.close();
-        }
-        if self.provider.waits() && result.is_ok() {
-            // Something was said meanwhile: the answer to that is the one that counts.
-            return self.close();
-        }
-        let judged = match result {
-            Err(kind) => Err(Err(kind)),
-            Ok(None) => Err(Ok(vec!["the last message holds no structured output".to_owned()])),
-            Ok(Some(value)) => (self.terms.judge)(&value).map_err(Ok),
-        };
-        match judged {
-            Ok(outcome) => self.verdict = Some((End::Succeeded, Some(outcome))),
-            Err(Err(kind)) => self.verdict = Some((self.failure(kind), None)),
-            Err(Ok(_)) if matches!(self.verdict, Some((End::Succeeded, _))) => {}
-            Err(Ok(wrong)) if self.repaired => {
-                self.verdict =
-                    Some((End::Failed(FailKind::InvalidOutcome(wrong.join("; "))), None));
-            }
-            Err(Ok(wrong)) => {
-                self.repaired = true;
-                self.hand_in(&super::prompt::repair_prompt(&wrong)).await;
-                if self.provider.talk() == Talk::Live {
-                    return;
-                }
-            }
-        }
-        self.close();
-    }
-
-    fn failure(&self, kind: FailKind) -> End {
-        end_of(self.provider.refusal(), kind, self.terms.quota_back)
-    }
-
-    fn close(&mut self) {
-        self.stdin = None;
-        self.closing = Some(Instant::now() + self.terms.patience.linger);
-    }
-
-    /// The process is gone by itself.
-    fn gone(&mut self, exit: crate::sandbox::Exit) {
-        let exit = match exit {
-            crate::sandbox::Exit::Code(code) => Exit::Code(code),
-            crate::sandbox::Exit::Signal(signal) => Exit::Signal(signal),
-        };
-        if self.verdict.is_none() {
-            let owed = self.provider.ended(exit, self.complaints.text());
-            let kind = match owed {
-                Some(AgentEvent::Finished { result: Err(kind), .. }) => kind,
-                None if self.goes_on() => return,
-                _ => FailKind::Crashed(exit.to_string()),
-            };
-            let end = self.stopping.clone().map_or_else(|| self.failure(kind), End::Cancelled);
-            self.verdict = Some((end, None));
-        }
-    }
-
-    /// A watchdog bit, or the program did not obey the interrupt in time.
-    fn too_long(&mut self, deadline: Instant) {
-        // A process that lingers after its turn keeps no prompt from the next one.
-        if self.verdict.is_some() || (self.closing.is_some() && self.goes_on()) {
-            return;
-        }
-        let end = match &self.stopping {
-            Some(by) => End::Cancelled(by.clone()),
-            None if self.closing.is_some() => End::TimedOut(Watchdog::Linger),
-            None if deadline == self.total => End::TimedOut(Watchdog::Total),
-            None => End::TimedOut(Watchdog::Silence),
-        };
-        self.verdict = Some((end, None));
-    }
-
-    fn result(mut self) -> Ended {
-        match self.verdict.take() {
-            Some((end, outcome)) => Ended { end, outcome },
-            None => Ended::with(End::TimedOut(Watchdog::Linger)),
         }
     }
 }

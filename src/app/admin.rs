@@ -1,10 +1,14 @@
 //! What the operator's listener answers: alive, ready, and figures.
 
 use axum::{Json, Router, extract, http::StatusCode, response::IntoResponse, routing::get};
+use chrono::TimeDelta;
 use serde_json::json;
 
-use super::{metrics, server::LAG};
+use super::metrics;
 use crate::{db::reports, pipeline::Pipeline, queue};
+
+/// Reports that lag longer than this are an alarm.
+pub(super) const LAG: TimeDelta = TimeDelta::minutes(5);
 
 /// What the answers rest on.
 #[derive(Clone)]

@@ -265,6 +265,3 @@ async fn sweep_by_time(pipeline: Pipeline, one: Sweep, stop: CancellationToken) 
         }
     }
 }
-
-/// Reports that lag longer than this are an alarm.
-pub(super) const LAG: TimeDelta = TimeDelta::minutes(5);

@@ -1,13 +1,18 @@
 //! `baton logs TASK`.
 
-use std::{collections::BTreeMap, time::Duration};
+mod news;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use clap::Args;
+use sqlx::PgPool;
 
-use super::{
-    database::{At, Opened},
-    output,
-};
+pub use news::{News, Told};
+
+use super::{database::At, output};
 use crate::{
     db::{
         agent_lines::{self, Line},
@@ -34,67 +39,142 @@ pub(super) struct Logs {
 
 /// Lines a query.
 const PAGE: i64 = 1000;
-/// Between two looks for more. Lines reach the database within 25 ms.
-const LOOK: Duration = Duration::from_millis(200);
+/// A follower that was told nothing looks all the same.
+const NET: Duration = Duration::from_secs(5);
+/// Lines reach the database within 25 ms; those of an agent that has ended, within this.
+const SETTLED: Duration = Duration::from_millis(200);
 
 impl Logs {
     pub async fn run(&self, at: &At) -> anyhow::Result<u8> {
         let opened = at.open().await?;
-        let mut read = BTreeMap::new();
-        let mut looks_left = 2;
-        loop {
-            // Asked before reading: what an agent that has ended had printed is there by the next look.
-            let at_work =
-                self.follow && overview::is_at_work(&opened.pool, TaskId(self.task)).await?;
-            self.print_new(at, &opened, &mut read).await?;
-            looks_left = if at_work { 2 } else { looks_left - 1 };
-            if !self.follow || looks_left == 0 {
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
+        let mut reader = Reader {
+            logs: self,
+            json: at.json,
+            pool: &opened.pool,
+            agents: BTreeMap::new(),
+            strangers: BTreeSet::new(),
+        };
+        if self.follow {
+            reader.follow().await?;
+        } else {
+            reader.print_new().await?;
+            reader.is_of_somebody()?;
         }
         opened.close().await;
         Ok(0)
     }
+}
 
-    /// Prints the lines after those that were read, agent after agent.
-    async fn print_new(
-        &self,
-        at: &At,
-        opened: &Opened,
-        read: &mut BTreeMap<AgentId, i64>,
-    ) -> anyhow::Result<()> {
-        let mut agents = overview::list_agents(&opened.pool, TaskId(self.task)).await?;
-        agents.retain(|(agent, _)| self.agent.is_none_or(|wanted| *agent == AgentId(wanted)));
-        if agents.is_empty() && !self.follow {
-            anyhow::bail!(
-                "task {} has no such agents; baton tasks --all lists all tasks, baton agents --all all agents",
-                self.task
-            );
+/// Prints each line once.
+struct Reader<'a> {
+    logs: &'a Logs,
+    json: bool,
+    pool: &'a PgPool,
+    /// The agents whose lines are wanted.
+    agents: BTreeMap<AgentId, Read>,
+    /// Others that were told of.
+    strangers: BTreeSet<AgentId>,
+}
+
+/// What is known of an agent.
+struct Read {
+    /// Its stage and attempt.
+    label: String,
+    /// The number of its line that was printed last.
+    seq: i64,
+}
+
+impl Reader<'_> {
+    /// Prints what comes until no agent of the task is at work.
+    async fn follow(&mut self) -> anyhow::Result<()> {
+        // Before the first look, so that nothing falls in between.
+        let mut news = News::listen(self.pool, NET).await?;
+        self.print_new().await?;
+        while overview::is_at_work(self.pool, TaskId(self.logs.task)).await? {
+            self.print_until_word(&mut news).await?;
         }
-        for (agent, label) in agents {
-            let after = read.entry(agent).or_insert(self.from);
-            loop {
-                let lines = agent_lines::list_after(&opened.pool, agent, *after, PAGE).await?;
-                let Some(last) = lines.last() else { break };
-                *after = last.seq;
-                lines.iter().for_each(|line| self.print(at, &label, line));
+        tokio::time::sleep(SETTLED).await;
+        self.print_new().await
+    }
+
+    /// Prints what agents print until something else is told.
+    async fn print_until_word(&mut self, news: &mut News) -> anyhow::Result<()> {
+        loop {
+            match news.next().await {
+                Told::Lines(agents) => self.print_of(agents).await?,
+                Told::Word => return Ok(()),
+                Told::Anything => return self.print_new().await,
+            }
+        }
+    }
+
+    /// Prints the new lines of those told of that are wanted.
+    async fn print_of(&mut self, told: BTreeSet<AgentId>) -> anyhow::Result<()> {
+        let known =
+            |agent: &AgentId| self.agents.contains_key(agent) || self.strangers.contains(agent);
+        if !told.iter().all(known) {
+            self.find_agents().await?;
+        }
+        for agent in told {
+            if self.agents.contains_key(&agent) {
+                self.print_agent(agent).await?;
+            } else {
+                self.strangers.insert(agent);
             }
         }
         Ok(())
     }
 
-    fn print(&self, at: &At, label: &str, line: &Line) {
-        if at.json {
-            let row = serde_json::json!({
-                "agent": line.agent, "stage": label, "seq": line.seq, "at": line.at,
-                "stream": line.stream, "text": line.text,
-            });
-            println!("{row}");
-            return;
+    /// Prints all new lines, agent after agent.
+    async fn print_new(&mut self) -> anyhow::Result<()> {
+        self.find_agents().await?;
+        let agents: Vec<_> = self.agents.keys().copied().collect();
+        for agent in agents {
+            self.print_agent(agent).await?;
         }
-        let time = line.at.format("%H:%M:%S");
-        let number = self.agent.map(|_| format!("{} ", line.seq)).unwrap_or_default();
-        println!("{time} {number}{label} {} | {}", line.stream, output::plain(&line.text));
+        Ok(())
     }
+
+    async fn find_agents(&mut self) -> anyhow::Result<()> {
+        let wanted = self.logs.agent.map(AgentId);
+        for (agent, label) in overview::list_agents(self.pool, TaskId(self.logs.task)).await? {
+            if wanted.is_none_or(|wanted| wanted == agent) {
+                self.agents.entry(agent).or_insert(Read { label, seq: self.logs.from });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_of_somebody(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.agents.is_empty(),
+            "task {} has no such agents; baton tasks --all lists all tasks, baton agents --all all agents",
+            self.logs.task
+        );
+        Ok(())
+    }
+
+    async fn print_agent(&mut self, agent: AgentId) -> anyhow::Result<()> {
+        let Some(read) = self.agents.get_mut(&agent) else { return Ok(()) };
+        loop {
+            let lines = agent_lines::list_after(self.pool, agent, read.seq, PAGE).await?;
+            let Some(last) = lines.last() else { return Ok(()) };
+            read.seq = last.seq;
+            lines.iter().for_each(|line| print(self.logs, self.json, &read.label, line));
+        }
+    }
+}
+
+fn print(logs: &Logs, json: bool, label: &str, line: &Line) {
+    if json {
+        let row = serde_json::json!({
+            "agent": line.agent, "stage": label, "seq": line.seq, "at": line.at,
+            "stream": line.stream, "text": line.text,
+        });
+        println!("{row}");
+        return;
+    }
+    let time = line.at.format("%H:%M:%S");
+    let number = logs.agent.map(|_| format!("{} ", line.seq)).unwrap_or_default();
+    println!("{time} {number}{label} {} | {}", line.stream, output::plain(&line.text));
 }

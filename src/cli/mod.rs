@@ -7,7 +7,7 @@ mod database;
 pub mod demo;
 mod doctor;
 pub mod layers;
-mod logs;
+pub mod logs;
 mod migrate;
 mod output;
 mod pause;

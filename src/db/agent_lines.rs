@@ -1,9 +1,18 @@
 //! `agent_lines`: what agents print, secrets already taken out by `logs`.
 
+use std::collections::BTreeSet;
+
 use sqlx::{PgExecutor, PgPool};
 
 use super::{DbError, decode};
 use crate::model::{AgentId, Timestamp};
+
+/// The channel on which is told whose lines were stored: their ids, parted by spaces, or nothing where these
+/// are more than a payload holds.
+pub const CHANNEL: &str = "baton_lines";
+
+/// The longest payload of a NOTIFY, in bytes (the manual of Postgres, NOTIFY).
+const LONGEST_PAYLOAD: usize = 7_999;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +29,7 @@ pub struct Line {
     pub text: String,
 }
 
-/// Stores many lines in one round trip. The commit is asynchronous: a crash of the database server
+/// Stores many lines in one round trip, and tells on [`CHANNEL`] whose they are. The commit is asynchronous: a crash of the database server
 /// may lose the last moments of a log, and nothing else. Hence the pool: never inside a transaction
 /// that must last.
 ///
@@ -33,7 +42,8 @@ pub async fn insert_batch(pool: &PgPool, lines: &[Line]) -> Result<(), DbError> 
     let streams: Vec<_> = lines.iter().map(|line| line.stream.clone()).collect();
     let texts: Vec<_> = lines.iter().map(|line| decode::storable(&line.text)).collect();
     sqlx::query!(
-        "WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+        "WITH quick AS MATERIALIZED (
+             SELECT set_config('synchronous_commit', 'off', true), pg_notify($6, $7))
          INSERT INTO agent_lines (agent_id, seq, at, stream, text)
          SELECT l.* FROM quick, unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[],
              $5::text[]) AS l
@@ -43,10 +53,28 @@ pub async fn insert_batch(pool: &PgPool, lines: &[Line]) -> Result<(), DbError> 
         &times,
         &streams,
         &texts,
+        CHANNEL,
+        whose(lines),
     )
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// What is told of stored lines.
+fn whose(lines: &[Line]) -> String {
+    let agents: BTreeSet<_> = lines.iter().map(|line| line.agent).collect();
+    let ids: Vec<_> = agents.iter().map(ToString::to_string).collect();
+    let payload = ids.join(" ");
+    if payload.len() > LONGEST_PAYLOAD { String::new() } else { payload }
+}
+
+/// Reads what was told; none where it can be anybody's lines.
+#[must_use]
+pub fn told(payload: &str) -> Option<BTreeSet<AgentId>> {
+    let ids: Result<BTreeSet<_>, _> =
+        payload.split(' ').map(|id| id.parse().map(AgentId)).collect();
+    ids.ok()
 }
 
 /// Lists the lines of an agent after a number, at most `limit`.

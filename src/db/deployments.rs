@@ -2,7 +2,7 @@
 
 use sqlx::PgExecutor;
 
-use super::{DbError, decode, error::one_row};
+use super::{DbError, decode};
 use crate::model::{
     Deployment, DeploymentId, DeploymentState, Environment, Sha, TaskId, Timestamp,
 };
@@ -33,22 +33,6 @@ pub async fn save(
         now,
     );
     Ok(DeploymentId(id.fetch_one(executor).await?))
-}
-
-/// Keeps GitHub's id of a deployment.
-///
-/// # Errors
-/// [`DbError::Stale`] when there is no such deployment.
-pub async fn set_github_id(
-    executor: impl PgExecutor<'_>,
-    id: DeploymentId,
-    github_id: i64,
-) -> Result<(), DbError> {
-    let result =
-        sqlx::query!("UPDATE deployments SET github_id = $2 WHERE id = $1", id.0, github_id)
-            .execute(executor)
-            .await?;
-    one_row(&result, "deployment", id)
 }
 
 /// Lists the deployments of a task, oldest first.

@@ -192,19 +192,6 @@ pub async fn mark_failed(
     mark(executor, id, ActState::Failed, None, Some(error), now).await
 }
 
-/// Notes that nobody knows whether a write was made.
-///
-/// # Errors
-/// [`DbError::Stale`] when it was made or given up before.
-pub async fn mark_unknown(
-    executor: impl PgExecutor<'_>,
-    id: LedgerId,
-    error: &str,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    mark(executor, id, ActState::Unknown, None, Some(error), now).await
-}
-
 async fn mark(
     executor: impl PgExecutor<'_>,
     id: LedgerId,

@@ -41,7 +41,6 @@ pub mod stages;
 pub mod task_refs;
 pub mod tasks;
 pub mod usage;
-pub mod workspaces;
 
 pub use connect::{Address, Found, Settings, connect, look, migrate};
 pub use error::DbError;

@@ -44,16 +44,3 @@ pub async fn heartbeat(
         .await?;
     Ok(())
 }
-
-/// Lists the nodes that were silent since a moment.
-///
-/// # Errors
-/// When the database is away.
-pub async fn list_silent(
-    executor: impl PgExecutor<'_>,
-    since: Timestamp,
-) -> Result<Vec<NodeId>, DbError> {
-    let ids =
-        sqlx::query_scalar!("SELECT id FROM nodes WHERE heartbeat_at < $1 ORDER BY id", since);
-    Ok(ids.fetch_all(executor).await?.into_iter().map(NodeId).collect())
-}

@@ -126,20 +126,6 @@ pub async fn applied(
     one_row(&result, "report", id)
 }
 
-/// Forgets the GitHub object of a report: somebody deleted it, and it is to be made again.
-///
-/// # Errors
-/// [`DbError::Stale`] when there is no such report.
-pub async fn forget_object(executor: impl PgExecutor<'_>, id: ReportId) -> Result<(), DbError> {
-    let result = sqlx::query!(
-        "UPDATE reports SET github_id = NULL, node_id = NULL, applied_hash = NULL WHERE id = $1",
-        id.0,
-    )
-    .execute(executor)
-    .await?;
-    one_row(&result, "report", id)
-}
-
 /// Notes why a report could not be made true, and when to try again.
 ///
 /// # Errors

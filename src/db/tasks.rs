@@ -274,24 +274,6 @@ pub async fn by_thread(
     Ok(id.fetch_optional(executor).await?.map(TaskId))
 }
 
-/// Finds the newest task of a thread, open or not.
-///
-/// # Errors
-/// When the database is away.
-pub async fn last_by_thread(
-    executor: impl PgExecutor<'_>,
-    repository: RepositoryId,
-    number: u64,
-) -> Result<Option<TaskId>, DbError> {
-    let id = sqlx::query_scalar!(
-        "SELECT id FROM tasks WHERE repository_id = $1 AND number = $2
-         ORDER BY generation DESC LIMIT 1",
-        repository.0,
-        decode::big(number),
-    );
-    Ok(id.fetch_optional(executor).await?.map(TaskId))
-}
-
 /// Counts Baton's own open pull requests in a repository, one task's left out.
 ///
 /// # Errors

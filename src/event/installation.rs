@@ -2,7 +2,7 @@
 
 use super::{
     dedup,
-    parse::{Delivery, name},
+    delivery::{Delivery, name},
     payload::Repository,
     verdict::{IgnoreReason, InstallationState, ListedRepository, ParseError, Parsed, Verdict},
 };

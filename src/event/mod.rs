@@ -7,6 +7,7 @@
 
 mod command;
 pub mod dedup;
+mod delivery;
 mod installation;
 mod near;
 mod parse;

@@ -2,7 +2,7 @@
 
 use super::{
     dedup,
-    parse::Delivery,
+    delivery::Delivery,
     payload::Pull,
     thread,
     verdict::{ParseError, Verdict},

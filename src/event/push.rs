@@ -2,7 +2,7 @@
 
 use super::{
     dedup,
-    parse::Delivery,
+    delivery::Delivery,
     payload::{Commit, Payload},
     verdict::{IgnoreReason, ParseError, Verdict},
 };

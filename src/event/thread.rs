@@ -3,7 +3,7 @@
 use super::{
     command::commands_in,
     dedup,
-    parse::Delivery,
+    delivery::Delivery,
     payload::{Comment, Issue},
     tick,
     verdict::{IgnoreReason, ParseError, Verdict},

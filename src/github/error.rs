@@ -89,14 +89,6 @@ pub enum GitHubError {
     },
 }
 
-impl GitHubError {
-    /// Whether asking again can help without anybody doing anything.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Retry { .. } | Self::Paused { .. })
-    }
-}
-
 /// Turns "there is none" into `None`.
 pub(super) fn found<T>(result: Result<T, GitHubError>) -> Result<Option<T>, GitHubError> {
     match result {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::model::{AgentId, Timestamp};
 
-use super::writer::LogSettings;
+use super::settings::LogSettings;
 
 /// One line of one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]

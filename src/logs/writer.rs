@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use tokio::sync::mpsc;
@@ -15,36 +14,7 @@ use crate::model::AgentId;
 use super::batches::{self, LineStore, LogLine, LogStream};
 use super::lines::LineRedactor;
 use super::redact::Redactor;
-
-/// Limits of the log.
-#[derive(Debug, Clone, Copy)]
-pub struct LogSettings {
-    /// Bytes of a line; the rest is cut off and noted.
-    pub line_bytes: usize,
-    /// Bytes of all lines of one agent; then there is one note, and silence.
-    pub agent_bytes: usize,
-    /// Lines a statement.
-    pub batch_lines: usize,
-    /// How long a line waits for others to go with.
-    pub flush: Duration,
-    /// The pause after a write that failed; it doubles up to ten seconds.
-    pub retry: Duration,
-    /// Lines of all agents that wait to be stored; then the programs have to wait.
-    pub waiting_lines: usize,
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        Self {
-            line_bytes: 64 << 10,
-            agent_bytes: 64 << 20,
-            batch_lines: 1_000,
-            flush: Duration::from_millis(25),
-            retry: Duration::from_millis(100),
-            waiting_lines: 2_000,
-        }
-    }
-}
+use super::settings::LogSettings;
 
 /// The logs of all agents of this process.
 pub struct Logs {
@@ -186,6 +156,8 @@ fn cut(text: String, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::logs::{LogsError, Stored};
 

@@ -1,5 +1,7 @@
 //! Makes the effects of a decision rows and jobs, in the decision's transaction.
 
+mod task;
+
 use sqlx::PgConnection;
 
 use super::{Failure, Parts, perform};
@@ -12,11 +14,11 @@ use crate::{
         tasks,
     },
     model::{
-        Act, AgentId, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, Policy, ReportId,
-        ReportKind, Role, Sha, Share, Situation, Stage, StageId, StageKey, StageState, Stop, Task,
-        TaskId, TaskState, Timestamp, What, usual_model,
+        Act, AgentId, BranchName, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, Policy,
+        ReportId, ReportKind, Role, RunKind, Sha, Share, Situation, Stage, StageId, StageKey,
+        StageState, Stop, Task, TaskId, Timestamp, What, usual_model,
     },
-    workflow::{Effect, NewTask, restart_pause},
+    workflow::{Effect, restart_pause},
 };
 
 /// Effects being applied.
@@ -79,159 +81,66 @@ impl<'a> Apply<'a> {
         Ok(())
     }
 
+    /// One effect: what it changes of the task, its stages and its jobs, and the rows of it.
     async fn one(&mut self, tx: &mut PgConnection, effect: &Effect) -> Result<(), Failure> {
         match effect {
-            Effect::Open(new) => self.open(tx, new).await?,
-            Effect::Task { next } => self.task_state(next)?,
-            Effect::Input { input, hash } => {
-                let task = self.task()?;
-                task.input = input.clone();
-                task.input_hash = hash.clone();
-                let id = task.id;
-                approvals::kill_all(&mut *tx, id, self.now).await?;
-            }
-            Effect::Outsider { login } => {
-                let outsiders = &mut self.task()?.input.outsiders;
-                if !outsiders.contains(login) {
-                    outsiders.push(login.clone());
-                }
-            }
-            Effect::Budget { budget } => self.task()?.budget = *budget,
-            Effect::Provider { provider } => {
-                self.policy.play_by(provider, &self.situation.server.provider);
-                let task = self.task()?.id;
-                tasks::set_roles(&mut *tx, task, &self.policy.roles).await?;
-            }
-            Effect::Rounds { rounds } => self.task()?.rounds = *rounds,
-            Effect::Pull { number, head } => self.pull(tx, *number, head).await?,
-            Effect::Merged { commit } => self.task()?.merged = Some(commit.clone()),
+            Effect::Open(new) => self.open(tx, new).await,
+            Effect::Task { next } => self.task_state(next),
+            Effect::Input { input, hash } => self.input(tx, input, hash).await,
+            Effect::Outsider { login } => self.outsider(login),
+            Effect::Budget { budget } => self.change(|task| task.budget = *budget),
+            Effect::Provider { provider } => self.provider(tx, provider).await,
+            Effect::Rounds { rounds } => self.change(|task| task.rounds = *rounds),
+            Effect::Pull { number, head } => self.pull(tx, *number, head).await,
+            Effect::Merged { commit } => self.change(|task| task.merged = Some(commit.clone())),
             Effect::Stage { key, next } => {
-                self.stage(tx, *key, next.clone(), None).await?;
+                self.stage(tx, *key, next.clone(), None).await.map(|_| ())
             }
             Effect::StartAgent { stage, resumes, inputs, base } => {
-                self.start(tx, *stage, *resumes, inputs, base).await?;
+                self.start(tx, *stage, *resumes, inputs, base).await
             }
-            Effect::StartNow { agent } => {
-                agents::set_not_before(&mut *tx, *agent, None).await?;
-                let known = self.situation.agent(*agent);
-                if let Some(stage) = known.and_then(|agent| self.situation.stage(agent.stage)) {
-                    self.run_agent(*agent, stage.id, Vec::new(), self.now);
-                }
-            }
-            Effect::StopAgents { stop, by } => self.stop(tx, *stop, by).await?,
+            Effect::StartNow { agent } => self.start_now(tx, *agent).await,
+            Effect::StopAgents { stop, by } => self.stop(tx, *stop, by).await,
             Effect::FollowUp { agent, message } => {
-                agent_inbox::insert(&mut *tx, *agent, message, self.now).await?;
+                Ok(agent_inbox::insert(tx, *agent, message, self.now).await?)
             }
             Effect::StartRun { stage, kind, commands, sha } => {
-                let task = self.task()?.id;
-                let new = NewCommandRun {
-                    task,
-                    stage: *stage,
-                    kind: *kind,
-                    commands: commands.clone(),
-                    sha: sha.clone(),
-                    now: self.now,
-                };
-                let run = command_runs::insert(&mut *tx, new).await?;
-                let stage = self.stage(tx, *stage, StageState::Commands(run), None).await?;
-                self.job(Job::RunCommands { run }, Some(format!("stage:{stage}")), None);
+                self.start_run(tx, *stage, *kind, commands, sha).await
             }
             Effect::Publish { stage, agent, head, branch } => {
-                let task = self.task()?;
-                task.branch = Some(branch.clone());
-                let id = task.id;
-                task_refs::insert(
-                    &mut *tx,
-                    self.event.repository,
-                    RefKind::Branch,
-                    branch.as_str(),
-                    id,
-                )
-                .await?;
-                let next = StageState::Publishing { from: *agent, head: head.clone() };
-                let stage = self.stage(tx, *stage, next, None).await?;
-                self.job(Job::Publish { stage, agent: *agent }, Some(format!("push:{id}")), None);
+                self.publish(tx, *stage, *agent, head, branch).await
             }
-            Effect::Discard => {
-                let task = self.task()?;
-                agents::discard_unpublished(&mut *tx, task.id, task.head.as_ref()).await?;
-            }
+            Effect::Discard => self.discard(tx).await,
             Effect::Plan(plan) => {
                 let task = self.task()?.id;
-                plans::insert(&mut *tx, task, plan, self.now).await?;
+                Ok(plans::insert(tx, task, plan, self.now).await?)
             }
             Effect::Approve(approval) => {
                 let task = self.task()?.id;
-                approvals::insert(&mut *tx, task, approval, Some(self.event.id)).await?;
+                Ok(approvals::insert(tx, task, approval, Some(self.event.id)).await?)
             }
             Effect::Answer { question, answer } => {
-                questions::answer(&mut *tx, *question, answer).await?;
+                Ok(questions::answer(tx, *question, answer).await?)
             }
             Effect::Finding(finding) => {
                 let task = self.task()?.id;
-                findings::insert(&mut *tx, task, finding).await?;
+                Ok(findings::insert(tx, task, finding).await?)
             }
             Effect::Deployment { environment, sha, attempt, state } => {
-                let task = self.task()?.id;
-                deployments::save(&mut *tx, task, environment, sha, *attempt, *state, self.now)
-                    .await?;
+                let (task, now) = (self.task()?.id, self.now);
+                deployments::save(tx, task, environment, sha, *attempt, *state, now).await?;
+                Ok(())
             }
-            Effect::Act(act) => self.act(tx, act).await?,
-            Effect::Raise(kind) => self.raise(tx, kind).await?,
-            Effect::Switch { off } => self.switch(tx, *off).await?,
+            Effect::Act(act) => self.act(tx, act).await,
+            Effect::Raise(kind) => self.raise(tx, kind).await,
+            Effect::Switch { off } => self.switch(tx, *off).await,
         }
-        Ok(())
     }
 
     fn task(&mut self) -> Result<&mut Task, Failure> {
         self.task
             .as_mut()
             .ok_or_else(|| Failure::Hopeless("the effect is about no task".to_owned()))
-    }
-
-    async fn open(&mut self, tx: &mut PgConnection, new: &NewTask) -> Result<(), Failure> {
-        let repository = self.situation.repository.id;
-        let policy = &self.policy;
-        let row = tasks::NewTask {
-            repository,
-            origin: new.origin,
-            number: new.number,
-            input: new.input.clone(),
-            input_hash: new.input_hash.clone(),
-            policy: policy.clone(),
-            requested_by: new.requested_by.clone(),
-            pull: new.pull.clone(),
-            now: self.now,
-        };
-        let id = tasks::open(&mut *tx, row).await?;
-        self.task = Some(tasks::load(&mut *tx, id).await?.task);
-        Ok(())
-    }
-
-    fn task_state(&mut self, next: &TaskState) -> Result<(), Failure> {
-        let ends = next.is_final() || matches!(next, TaskState::Parked(_));
-        let task = self.task()?;
-        let illegal = |error: crate::model::InvalidTransition| Failure::Hopeless(error.to_string());
-        task.state = task.state.clone().to(next.clone()).map_err(illegal)?;
-        task.endings += u32::from(ends);
-        Ok(())
-    }
-
-    async fn pull(
-        &mut self,
-        tx: &mut PgConnection,
-        number: u64,
-        head: &Sha,
-    ) -> Result<(), Failure> {
-        let repository = self.event.repository;
-        let task = self.task()?;
-        task.pull = Some(number);
-        task.head = Some(head.clone());
-        let id = task.id;
-        approvals::kill_pushes_but(&mut *tx, id, Some(head), self.now).await?;
-        task_refs::insert(&mut *tx, repository, RefKind::Pull, &number.to_string(), id).await?;
-        task_refs::insert(&mut *tx, repository, RefKind::Sha, head.as_str(), id).await?;
-        Ok(())
     }
 
     /// Gives a stage its next state; a new one where there is none yet.
@@ -328,6 +237,63 @@ impl<'a> Apply<'a> {
         let own = self.situation.policy.agents;
         let own = own.map(|most| Share { name: format!("repo:{}", self.event.repository), most });
         [of_role, of_provider, own].into_iter().flatten().collect()
+    }
+
+    /// An agent that waits for its time does not wait any more.
+    async fn start_now(&mut self, tx: &mut PgConnection, agent: AgentId) -> Result<(), Failure> {
+        agents::set_not_before(tx, agent, None).await?;
+        let known = self.situation.agent(agent);
+        if let Some(stage) = known.and_then(|agent| self.situation.stage(agent.stage)) {
+            self.run_agent(agent, stage.id, Vec::new(), self.now);
+        }
+        Ok(())
+    }
+
+    async fn start_run(
+        &mut self,
+        tx: &mut PgConnection,
+        key: StageKey,
+        kind: RunKind,
+        commands: &[String],
+        sha: &Sha,
+    ) -> Result<(), Failure> {
+        let new = NewCommandRun {
+            task: self.task()?.id,
+            stage: key,
+            kind,
+            commands: commands.to_vec(),
+            sha: sha.clone(),
+            now: self.now,
+        };
+        let run = command_runs::insert(&mut *tx, new).await?;
+        let stage = self.stage(tx, key, StageState::Commands(run), None).await?;
+        self.job(Job::RunCommands { run }, Some(format!("stage:{stage}")), None);
+        Ok(())
+    }
+
+    /// The branch is the task's before it is there, so that its webhooks find the task.
+    async fn publish(
+        &mut self,
+        tx: &mut PgConnection,
+        key: StageKey,
+        agent: AgentId,
+        head: &Sha,
+        branch: &BranchName,
+    ) -> Result<(), Failure> {
+        let task = self.task()?;
+        task.branch = Some(branch.clone());
+        let (id, repository) = (task.id, self.event.repository);
+        task_refs::insert(&mut *tx, repository, RefKind::Branch, branch.as_str(), id).await?;
+        let next = StageState::Publishing { from: agent, head: head.clone() };
+        let stage = self.stage(tx, key, next, None).await?;
+        self.job(Job::Publish { stage, agent }, Some(format!("push:{id}")), None);
+        Ok(())
+    }
+
+    async fn discard(&mut self, tx: &mut PgConnection) -> Result<(), Failure> {
+        let task = self.task()?;
+        agents::discard_unpublished(tx, task.id, task.head.as_ref()).await?;
+        Ok(())
     }
 
     async fn stop(

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use super::{
     Failure, Parts,
     desk::stream_of,
-    execute::{own_event, refresh_mirror},
+    mirrors,
+    own::own_event,
     parse,
     setup::{self, Supplied},
     situation,
@@ -85,7 +86,7 @@ async fn begun(
     if task.state.is_final() || matches!(task.state, TaskState::Parked(_)) {
         return Err("it was stopped before it began".to_owned());
     }
-    refresh_mirror(parts, situation, Some(&run.sha))
+    mirrors::refresh(parts, situation, Some(&run.sha))
         .await
         .map_err(|failure| failure.to_string())?;
     let network = matches!(run.kind, RunKind::Deploy | RunKind::Verify);

@@ -131,7 +131,7 @@ impl Desk<'_> {
     async fn caught_up(&mut self, told: &[Said], progress: &mut Progress) -> Result<(), Failure> {
         self.catches_up = false;
         let (pool, now) = (&self.parts.pool, self.parts.clock.now());
-        let kept = agents::load_tally(pool, self.agent).await?;
+        let kept = agents::load(pool, self.agent).await?.agent.tally;
         let used = progress.used();
         used.told = used.told.beyond(kept);
         // Its list may have been told by its tools since.

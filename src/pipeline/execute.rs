@@ -5,12 +5,13 @@ use std::time::Duration;
 use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
 use super::{
     Failure, Parts, continuing,
     desk::Desk,
+    mirrors,
+    own::own_event,
     parse,
     setup::{self, Supplied},
     situation, sweep, writing,
@@ -18,13 +19,12 @@ use super::{
 use crate::{
     agent::{Assignment, Life, Patience, Supplies, Wires, prompt},
     db::{
-        agent_sessions, agents, command_runs, context_entries, events, questions, tasks,
+        agent_sessions, agents, command_runs, context_entries, questions,
         usage::{self, Settled},
     },
-    github::{Access, GitHubError},
     model::{
-        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, FailKind, NewEvent, QuestionId,
-        RunKind, Sha, Situation, StageKey, Subject, Sweep, TaskId, What,
+        Agent, AgentId, AgentState, CancelledBy, End, FailKind, NewEvent, QuestionId, RunKind,
+        Situation, StageKey, Sweep, TaskId, What,
     },
     queue::{self, Claimed},
     workspace::{Identity, trailers},
@@ -74,7 +74,7 @@ async fn start(
 ) -> Result<Life, Failure> {
     let situation = situation::of_task(parts, task).await?;
     writing::possible(parts, &situation).await?;
-    refresh_mirror(parts, &situation, Some(&agent.base)).await?;
+    mirrors::refresh(parts, &situation, Some(&agent.base)).await?;
     let now = parts.clock.now();
     agents::set_state(&parts.pool, agent.id, &AgentState::Queued, &AgentState::Preparing, now)
         .await?;
@@ -99,42 +99,6 @@ async fn start(
     let playing = parts.runtime.play(&assignment, Wires { notes, orders });
     let (life, ()) = tokio::join!(playing, desk.sit(heard));
     Ok(life)
-}
-
-/// Brings the repository's mirror up to date, with all that one commit needs to be checked out.
-pub(super) async fn refresh_mirror(
-    parts: &Parts,
-    situation: &Situation,
-    commit: Option<&Sha>,
-) -> Result<(), Failure> {
-    let repository = &situation.repository;
-    let repo = parts.github.repository(repository);
-    let (url, token) = (repo.git_url(), repo.git_token(Access::Read).await?);
-    let workspaces = &parts.runtime.workspaces;
-    workspaces.refresh(repository.id, &url, Some(&token)).await.map_err(remote_is_away)?;
-    match commit {
-        Some(commit) => complete_mirror(parts, situation, commit).await,
-        None => Ok(()),
-    }
-}
-
-/// Brings what the mirror lacks of one commit.
-async fn complete_mirror(
-    parts: &Parts,
-    situation: &Situation,
-    commit: &Sha,
-) -> Result<(), Failure> {
-    let repository = &situation.repository;
-    let repo = parts.github.repository(repository);
-    let (url, token) = (repo.git_url(), repo.git_token(Access::Read).await?);
-    let workspaces = &parts.runtime.workspaces;
-    let completed = workspaces.complete(repository.id, commit, &url, Some(&token)).await;
-    completed.map_err(remote_is_away)
-}
-
-fn remote_is_away(error: crate::workspace::WorkspaceError) -> Failure {
-    let message = error.to_string();
-    Failure::GitHub(GitHubError::Retry { after: Duration::from_secs(2), message })
 }
 
 /// What the agent builds with, or how its life has ended before it began. Only who writes waits for a
@@ -249,7 +213,7 @@ async fn extra(
     let (tip, from) = seeking.await.map_err(hopeless)?;
     if let Some(from) = &from {
         // What changed has to be there on both sides.
-        complete_mirror(parts, situation, from).await?;
+        mirrors::complete(parts, situation, from).await?;
     }
     let base = agent.base.clone();
     let reading = workspaces.read(repository, move |mirror| {
@@ -350,26 +314,4 @@ async fn told(parts: &Parts, task: TaskId, agent: &Agent, what: What) -> Result<
     let mut connection = parts.pool.acquire().await?;
     let dedup_key = format!("agent:{}:{}", agent.id, what.name());
     own_event(parts, &mut connection, task, dedup_key, what).await
-}
-
-/// An event of Baton's own doing: it follows from what was last decided for the task.
-pub(super) async fn own_event(
-    parts: &Parts,
-    connection: &mut PgConnection,
-    task: TaskId,
-    dedup_key: String,
-    what: What,
-) -> Result<NewEvent, Failure> {
-    let repository = tasks::load(&mut *connection, task).await?.repository;
-    let before = events::last_decided(&mut *connection, task).await?;
-    let cause = before.map_or(Cause::Sweep, |(id, cause)| Cause::after(id, &cause));
-    Ok(NewEvent {
-        at: parts.clock.now(),
-        repository,
-        subject: Subject::Task(task),
-        actor: Actor::System,
-        cause,
-        dedup_key,
-        what,
-    })
 }

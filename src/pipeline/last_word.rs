@@ -3,7 +3,7 @@
 
 use sqlx::PgConnection;
 
-use super::{Failure, Parts, apply::Apply, execute::own_event, parse, situation};
+use super::{Failure, Parts, apply::Apply, own::own_event, parse, situation};
 use crate::{
     db::{
         agents, command_runs, decisions,

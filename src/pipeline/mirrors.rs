@@ -1,15 +1,53 @@
-//! Mirrors that nobody needs any more go, and are fetched again if somebody does.
+//! Mirrors are brought up to date for whoever needs them; those that nobody needs any more go, and are fetched
+//! again if somebody does.
 
 use std::time::{Duration, SystemTime};
 
 use super::{Failure, Parts};
 use crate::{
     db::mirrors::{MirrorUse, mirror_use},
-    model::{Keep, RepositoryId},
-    workspace::KeptMirror,
+    github::{Access, GitHubError},
+    model::{Keep, RepositoryId, Sha, Situation},
+    workspace::{KeptMirror, WorkspaceError},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Brings the repository's mirror up to date, with all that one commit needs to be checked out.
+pub(super) async fn refresh(
+    parts: &Parts,
+    situation: &Situation,
+    commit: Option<&Sha>,
+) -> Result<(), Failure> {
+    let repository = &situation.repository;
+    let repo = parts.github.repository(repository);
+    let (url, token) = (repo.git_url(), repo.git_token(Access::Read).await?);
+    let workspaces = &parts.runtime.workspaces;
+    workspaces.refresh(repository.id, &url, Some(&token)).await.map_err(remote_is_away)?;
+    match commit {
+        Some(commit) => complete(parts, situation, commit).await,
+        None => Ok(()),
+    }
+}
+
+/// Brings what the mirror lacks of one commit.
+pub(super) async fn complete(
+    parts: &Parts,
+    situation: &Situation,
+    commit: &Sha,
+) -> Result<(), Failure> {
+    let repository = &situation.repository;
+    let repo = parts.github.repository(repository);
+    let (url, token) = (repo.git_url(), repo.git_token(Access::Read).await?);
+    let workspaces = &parts.runtime.workspaces;
+    let completed = workspaces.complete(repository.id, commit, &url, Some(&token)).await;
+    completed.map_err(remote_is_away)
+}
+
+fn remote_is_away(error: WorkspaceError) -> Failure {
+    let message = error.to_string();
+    Failure::GitHub(GitHubError::Retry { after: Duration::from_secs(2), message })
+}
 
 /// Takes away the mirrors of repositories that are no longer served; of the others those that were not used
 /// for longer than is kept, and while they weigh more than is kept, those that were not used for longest.

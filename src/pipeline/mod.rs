@@ -14,7 +14,9 @@
 //! - `last_word` – what becomes visible of a job that is given up
 //! - `refusals` – what the gateway refuses an agent
 //! - `waiting`  – what agents that are due wait for
-//! - `sweep`    – reconcilers, `mirrors` among them
+//! - `mirrors`  – brought up to date for whoever needs them, and taken away
+//! - `own`      – events of Baton's own doing
+//! - `sweep`    – reconcilers
 
 mod apply;
 mod commands;
@@ -27,6 +29,7 @@ mod facts;
 mod last_word;
 mod mirrors;
 pub mod operator;
+mod own;
 mod parse;
 mod perform;
 mod policy;

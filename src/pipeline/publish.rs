@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Failure, Parts,
-    execute::{identity, own_event, refresh_mirror},
-    parse, situation, writing,
+    Failure, Parts, execute::identity, mirrors, own::own_event, parse, situation, writing,
 };
 use crate::{
     github::{Access, GitHubError, Repo},
@@ -72,7 +70,7 @@ async fn out(
     head: &Sha,
 ) -> Result<What, Failure> {
     writing::allowed(parts).await?;
-    refresh_mirror(parts, situation, None).await?;
+    mirrors::refresh(parts, situation, None).await?;
     if let Some(refusal) = checked(parts, situation, head).await? {
         return Ok(What::PublishRefused { refusal });
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Failure, Parts, commands, execute::refresh_mirror};
+use super::{Failure, Parts, commands, mirrors};
 use crate::{
     agent::{Errand, Ground, Reach, Stock, Supplies, Wires},
     db::{
@@ -155,7 +155,7 @@ struct SetUp<'a> {
 
 impl SetUp<'_> {
     async fn run(&self, ground: Ground, making: Making) -> Result<Made, Failure> {
-        refresh_mirror(self.parts, self.situation, Some(&ground.tip)).await?;
+        mirrors::refresh(self.parts, self.situation, Some(&ground.tip)).await?;
         let new = NewCommandRun {
             task: self.task,
             stage: self.whom.stage(),

@@ -34,4 +34,4 @@ pub use settings::{
     set_stop_on_failure,
 };
 pub use waiting::{WaitingJob, list_waiting};
-pub use wake::{Wake, Wakes};
+pub use wake::{CHANNEL, Wake, Wakes, tells_of};

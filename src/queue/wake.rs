@@ -13,7 +13,14 @@ use super::QueueError;
 use crate::model::Lane;
 
 /// The channel on which processes tell each other that there is work.
-pub(super) const CHANNEL: &str = "baton_jobs";
+pub const CHANNEL: &str = "baton_jobs";
+
+/// Whether a payload of [`CHANNEL`] tells of work in a lane.
+#[must_use]
+pub fn tells_of(payload: &str, lane: Lane) -> bool {
+    // The first word is who tells.
+    payload.split(' ').skip(1).any(|name| name == lane.name())
+}
 
 /// Lanes that got work in a transaction; release it once that is committed.
 ///
@@ -111,12 +118,10 @@ impl Wakes {
 
     /// Takes the payload of a NOTIFY in.
     pub(super) fn hear(&self, payload: &str) {
-        let mut words = payload.split(' ');
-        if words.next() == Some(self.inner.origin.to_string().as_str()) {
+        if payload.split(' ').next() == Some(self.inner.origin.to_string().as_str()) {
             return;
         }
-        let named: Vec<_> = words.collect();
-        self.wake_here(Lane::ALL.into_iter().filter(|lane| named.contains(&lane.name())));
+        self.wake_here(Lane::ALL.into_iter().filter(|lane| tells_of(payload, *lane)));
     }
 
     pub(super) fn wake_here(&self, lanes: impl IntoIterator<Item = Lane>) {

@@ -1,9 +1,8 @@
 //! The check run of a stage on a commit: queued, at work, or how it came out and what follows.
 
 use crate::model::{
-    Agent, AgentState, Annotation, CheckStatus, CommandRun, Conclusion, Desired, End, Finding,
-    Outcome, RunKind, RunState, Sha, Situation, Stage, StageKey, StageState, Task, TaskState,
-    Timestamp, Untrusted,
+    Agent, AgentState, Annotation, CheckStatus, Conclusion, Desired, End, Outcome, RunState, Sha,
+    Situation, StageKey, StageState, Task, TaskState, Timestamp, Untrusted,
 };
 
 use super::ended::{Ending, ending, failed};
@@ -12,29 +11,17 @@ use super::figures::{called, taken, worked};
 use super::findings::{annotation, of_round};
 use super::fit::{CHECK, fit};
 use super::quote::{clip, code, fence};
+use super::seen::Seen;
 use super::steps::queued;
 use super::verdict::{Judgement, judge};
 
 /// Longest title: GitHub names no limit and shows about one line.
 const TITLE: usize = 120;
 
-/// What is known of one stage on one commit.
-#[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
-    /// The stage's row.
-    pub stage: Option<&'a Stage>,
-    /// Whether the stage's row is about this commit.
-    pub current: bool,
-    /// The newest agent that worked on this commit.
-    pub agent: Option<&'a Agent>,
-    /// The newest run of the repository's commands on this commit.
-    pub run: Option<&'a CommandRun>,
-}
-
 /// What the check of a stage on a commit should say.
 #[must_use]
 pub fn check(situation: &Situation, task: &Task, key: StageKey, head: &Sha) -> Desired {
-    let seen = seen(situation, key, head);
+    let seen = Seen::of(situation, key, head);
     let standing = standing(situation, task, key, &seen);
     let (status, judgement) = match standing {
         Standing::Queued(title) => (CheckStatus::Queued, Judgement::running(title)),
@@ -55,36 +42,6 @@ pub fn check(situation: &Situation, task: &Task, key: StageKey, head: &Sha) -> D
         annotations: annotations(situation, key, &seen),
         started_at: seen.agent.and_then(|agent| agent.started_at),
     }
-}
-
-fn seen<'a>(situation: &'a Situation, key: StageKey, head: &Sha) -> Seen<'a> {
-    let stage = situation.stage(key);
-    // A plan is made before there is a commit to show it on: it stands on every head of the task.
-    let current =
-        key == StageKey::Plan || stage.is_some_and(|stage| stage.head.as_ref() == Some(head));
-    let about = |agent: &&Agent| {
-        agent.stage == key
-            && match key {
-                StageKey::Code => agent.head.as_ref() == Some(head),
-                StageKey::Plan => true,
-                StageKey::Review | StageKey::Deploy | StageKey::Verify | StageKey::Audit => {
-                    agent.base == *head
-                }
-            }
-    };
-    let running = match stage.map(|stage| &stage.state) {
-        Some(StageState::Running(id)) if current => situation.agent(*id),
-        _ => None,
-    };
-    let agent = situation.agents.iter().rev().find(about).or(running);
-    let kind = match key {
-        StageKey::Code => Some(RunKind::Test),
-        StageKey::Deploy => Some(RunKind::Deploy),
-        StageKey::Verify => Some(RunKind::Verify),
-        StageKey::Plan | StageKey::Review | StageKey::Audit => None,
-    };
-    let run = situation.runs.iter().rev().find(|run| Some(run.kind) == kind && run.sha == *head);
-    Seen { stage, current, agent, run }
 }
 
 /// How far the stage is on this commit.
@@ -207,14 +164,8 @@ fn annotations(situation: &Situation, key: StageKey, seen: &Seen<'_>) -> Vec<Ann
     let reviewed = seen.agent.filter(|agent| matches!(agent.outcome, Some(Outcome::Review(_))));
     match reviewed {
         Some(agent) if key == StageKey::Review => {
-            round_findings(situation, agent).into_iter().map(annotation).collect()
+            of_round(situation, agent.attempt).into_iter().map(annotation).collect()
         }
         _ => Vec::new(),
     }
-}
-
-/// The findings of the round that this agent played.
-#[must_use]
-pub fn round_findings<'a>(situation: &'a Situation, agent: &Agent) -> Vec<&'a Finding> {
-    of_round(situation, agent.attempt)
 }

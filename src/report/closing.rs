@@ -12,6 +12,7 @@ use super::fit::{COMMENT, fit};
 use super::kept::{kept, upper_first};
 use super::marker::Marker;
 use super::parked::parked;
+use super::parking::led;
 use super::people::{ended_by, who_acts};
 use super::progress::{done, is_plan, options};
 
@@ -38,20 +39,7 @@ pub fn closing(situation: &Situation, task: &Task, number: u32) -> Desired {
 
 fn parking(situation: &Situation, reason: &ParkReason) -> Vec<String> {
     let said = parked(situation, reason);
-    let headline = match reason {
-        ParkReason::Stopped(_) => upper_first(&said.headline),
-        ParkReason::Budget
-        | ParkReason::Quota { .. }
-        | ParkReason::NotConverging
-        | ParkReason::Failed(_)
-        | ParkReason::Refused(_)
-        | ParkReason::NoSandbox { .. }
-        | ParkReason::PullClosed
-        | ParkReason::BranchDeleted
-        | ParkReason::Off => {
-            format!("Parked: {}", said.headline)
-        }
-    };
+    let headline = upper_first(&led(reason, "parked: ", &said.headline));
     let who = if said.needs_person { format!("{}: ", who_acts(situation)) } else { String::new() };
     vec![
         format!("{}**{headline}.** {}", upper_first(&who), kept(situation)),

@@ -101,78 +101,74 @@ fn asked(situation: &Situation, agent: &Agent, id: QuestionId) -> Ending {
 /// Words for a failure of a stage.
 #[must_use]
 pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending {
-    let name = &situation.name;
+    let (title, what, next) = words(situation, stage, kind);
+    Ending { conclusion: conclusion(kind), title: title.to_owned(), what, next }
+}
+
+/// Title, what happened and what continues.
+type Words = (&'static str, String, String);
+
+fn words(situation: &Situation, stage: StageKey, kind: &FailKind) -> Words {
     let verb = stage.name();
-    let again = format!("`/{name} retry` tries again.");
-    let detail = |text: &str| line(&Untrusted::from(text), 600);
-    let limited = situation.last_agent(stage).and_then(|agent| refused_at(situation, agent));
-    let (title, what, next) = match kind {
-        FailKind::Setup(why) => (
-            "could not begin",
-            setup_failed(situation, stage, kind)
-                .unwrap_or_else(|| format!("The {verb} stage could not begin: {}", detail(why))),
-            format!("`/{name} retry` tries again once that is settled."),
-        ),
-        FailKind::Provider(why) => (
-            "the agent's program failed",
-            format!("The agent's program failed: {}", detail(why)),
-            again,
-        ),
-        FailKind::InvalidOutcome(why) => (
+    let retry = format!("`/{} retry`", situation.name);
+    // What a plain retry can settle.
+    let again = |title, what: &str, why: &str| {
+        (title, format!("{what}: {}", detail(why)), format!("{retry} tries again."))
+    };
+    match kind {
+        FailKind::Setup(why) => not_begun(situation, stage, kind, why),
+        FailKind::Provider(why) => {
+            again("the agent's program failed", "The agent's program failed", why)
+        }
+        FailKind::InvalidOutcome(why) => again(
             "the agent's answer could not be used",
-            format!(
-                "The {verb} agent's answer was not of the agreed form, also when asked again: {}",
-                detail(why)
-            ),
-            again,
+            &format!("The {verb} agent's answer was not of the agreed form, also when asked again"),
+            why,
         ),
-        FailKind::Model(why) => limited.unwrap_or_else(|| {
-            let next = format!(
-                "`/{name} retry` tries again; a refused key or model is for whoever runs the server."
-            );
-            ("the model API refused", format!("The model API refused: {}", detail(why)), next)
-        }),
-        FailKind::Away(why) => (
-            "the model API was away",
-            format!("The model API failed or did not answer: {}", detail(why)),
-            again,
-        ),
-        FailKind::Tools(why) => (
+        FailKind::Model(why) => model_refused(situation, stage, why),
+        FailKind::Away(why) => {
+            again("the model API was away", "The model API failed or did not answer", why)
+        }
+        FailKind::Tools(why) => again(
             "the agent could not reach Baton's tools",
-            format!(
-                "The agent was ended early, as it could not reach Baton's tools: {}",
-                detail(why)
-            ),
-            again,
+            "The agent was ended early, as it could not reach Baton's tools",
+            why,
         ),
         FailKind::Resources(excess) => (
             "took too much of the machine",
-            format!("The {verb} agent took {} and was ended; others were not touched.", excess.words()),
-            format!("`/{name} retry` tries again; that setting is for whoever runs the server."),
+            format!(
+                "The {verb} agent took {} and was ended; others were not touched.",
+                excess.words()
+            ),
+            format!("{retry} tries again; that setting is for whoever runs the server."),
         ),
         FailKind::Commands => commands_failed(situation, stage),
         FailKind::Verdict => (
             "not good enough",
             format!("What was looked at in *{verb}* did not pass; the evidence is in its check."),
-            format!("`/{name} retry` looks again, once the cause is gone."),
+            format!("{retry} looks again, once the cause is gone."),
         ),
         FailKind::Unpushed(commit) => (
             "the change could not be pushed",
             format!("`{}` is kept, and could not be pushed where it goes.", commit.short()),
-            format!("`/{name} retry` pushes it once the cause is gone."),
+            format!("{retry} pushes it once the cause is gone."),
         ),
         FailKind::Crashed(how) if broken_run(situation, stage) => (
             "the commands were interrupted",
             format!("Nobody knows how far the commands came: {}", detail(how)),
-            format!("look first; then `/{name} retry` runs them again."),
+            format!("look first; then {retry} runs them again."),
         ),
-        FailKind::Crashed(how) => (
+        FailKind::Crashed(how) => again(
             "the agent's program ended without a result",
-            format!("The agent's program ended without a result: {}", detail(how)),
-            again,
+            "The agent's program ended without a result",
+            how,
         ),
-    };
-    let conclusion = match kind {
+    }
+}
+
+/// Whether the failure is the change's own, or something that a person has to see to.
+fn conclusion(kind: &FailKind) -> Conclusion {
+    match kind {
         FailKind::Commands | FailKind::Verdict => Conclusion::Failure,
         FailKind::Setup(_)
         | FailKind::Provider(_)
@@ -183,11 +179,34 @@ pub fn failed(situation: &Situation, stage: StageKey, kind: &FailKind) -> Ending
         | FailKind::Unpushed(_)
         | FailKind::Crashed(_)
         | FailKind::Resources(_) => Conclusion::ActionRequired,
-    };
-    Ending { conclusion, title: title.to_owned(), what, next }
+    }
 }
 
-fn commands_failed(situation: &Situation, stage: StageKey) -> (&'static str, String, String) {
+/// What a program or a server said, short and harmless.
+fn detail(text: &str) -> String {
+    line(&Untrusted::from(text), 600)
+}
+
+fn not_begun(situation: &Situation, stage: StageKey, kind: &FailKind, why: &str) -> Words {
+    let plain = || format!("The {} stage could not begin: {}", stage.name(), detail(why));
+    let what = setup_failed(situation, stage, kind).unwrap_or_else(plain);
+    let next = format!("`/{} retry` tries again once that is settled.", situation.name);
+    ("could not begin", what, next)
+}
+
+/// A limit of this server or of policy, or else the API itself.
+fn model_refused(situation: &Situation, stage: StageKey, why: &str) -> Words {
+    let limited = situation.last_agent(stage).and_then(|agent| refused_at(situation, agent));
+    limited.unwrap_or_else(|| {
+        let next = format!(
+            "`/{} retry` tries again; a refused key or model is for whoever runs the server.",
+            situation.name
+        );
+        ("the model API refused", format!("The model API refused: {}", detail(why)), next)
+    })
+}
+
+fn commands_failed(situation: &Situation, stage: StageKey) -> Words {
     let name = &situation.name;
     let run = situation
         .runs

@@ -7,7 +7,7 @@ use crate::model::{
 
 use super::commands::typed;
 use super::figures::{moment, spent};
-use super::parked::Parked;
+use super::parking::Parked;
 use super::people::branch_name;
 use super::quote::code;
 

@@ -10,22 +10,10 @@ use super::ended::{ending, failed};
 use super::evidence::{agent_says, criteria};
 use super::figures::count;
 use super::limits::{no_money, no_quota};
+use super::parking::Parked;
 use super::people::{ended_by, pull_name};
 use super::quote::line;
 use super::refused::refused;
-
-/// A parking, ready to be said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parked {
-    /// What the headline says after `parked, `.
-    pub headline: String,
-    /// What went wrong, in Markdown; may be empty.
-    pub wrong: String,
-    /// What can be done: a label and Markdown with the exact command.
-    pub next: Vec<(&'static str, String)>,
-    /// Whether nothing happens before a person acts.
-    pub needs_person: bool,
-}
 
 /// Words for a parking.
 #[must_use]

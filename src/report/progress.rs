@@ -15,6 +15,7 @@ use super::follow_ups::noticed;
 use super::kept::kept;
 use super::marker::Marker;
 use super::parked::parked;
+use super::parking::led;
 use super::people::{ended_by, pull_name, who_acts};
 use super::question::{answered, how, quoted};
 use super::quote::{block, code, line};
@@ -77,20 +78,7 @@ fn parked_headline(situation: &Situation, reason: &ParkReason) -> String {
     } else {
         String::new()
     };
-    match reason {
-        ParkReason::Stopped(_) => said.headline,
-        ParkReason::Budget
-        | ParkReason::Quota { .. }
-        | ParkReason::NotConverging
-        | ParkReason::Failed(_)
-        | ParkReason::Refused(_)
-        | ParkReason::NoSandbox { .. }
-        | ParkReason::PullClosed
-        | ParkReason::BranchDeleted
-        | ParkReason::Off => {
-            format!("parked, {}{waits}", said.headline)
-        }
-    }
+    led(reason, "parked, ", &said.headline) + &waits
 }
 
 fn at_work(situation: &Situation, task: &Task) -> String {

@@ -6,7 +6,7 @@ use crate::model::{
 
 use super::commands::typed;
 use super::evidence::agent_says;
-use super::findings::{in_full, of_round, suggestion, tally};
+use super::findings::{of_round, suggestion, tally};
 use super::fit::{COMMENT, fit};
 use super::quote::{block, line};
 
@@ -64,12 +64,6 @@ pub fn comment(finding: &Finding) -> ReviewComment {
         line: finding.line,
         body: fit(&parts.join("\n\n"), COMMENT - MARKER_ROOM),
     }
-}
-
-/// Findings that GitHub takes no remark for, for the body of the review.
-#[must_use]
-pub fn without_a_line(findings: &[&Finding]) -> String {
-    findings.iter().map(|finding| in_full(finding)).collect::<Vec<_>>().join("\n\n")
 }
 
 /// What the reviewer says it looked at, and what not.

@@ -5,13 +5,13 @@ use crate::model::{
     RunState, Severity, Situation, StageKey, Verdict, VerifyOutcome,
 };
 
-use super::check::{Seen, round_findings};
 use super::commands::typed;
 use super::evidence::{agent_says, criteria, in_short, lines};
 use super::figures::count;
-use super::findings::{in_full, tally};
+use super::findings::{in_full, of_round, tally};
 use super::quote::line;
 use super::review::{looked_at, named, settled_since, whats_next};
+use super::seen::Seen;
 
 /// How a check came out, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +124,7 @@ fn failed_next(situation: &Situation, key: StageKey) -> String {
 }
 
 fn reviewed(situation: &Situation, review: &ReviewOutcome, seen: &Seen<'_>) -> Judgement {
-    let found = seen.agent.map(|agent| round_findings(situation, agent)).unwrap_or_default();
+    let found = seen.agent.map(|agent| of_round(situation, agent.attempt)).unwrap_or_default();
     let round = seen.agent.map_or(0, |agent| agent.attempt);
     let must = found.iter().any(|finding| finding.severity == Severity::MustFix);
     let (conclusion, title) = match (must, found.is_empty(), review.verdict) {

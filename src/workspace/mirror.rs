@@ -103,12 +103,6 @@ impl Workspaces {
         })
     }
 
-    /// Whether the mirror was fetched at least once.
-    #[must_use]
-    pub fn has_mirror(&self, repository: RepositoryId) -> bool {
-        self.mirror_folder(repository).join("HEAD").is_file()
-    }
-
     /// Making a repository that is there already changes nothing, so a half-made one is completed.
     pub(super) async fn create(&self, mirror: &Path) -> Result<(), WorkspaceError> {
         if mirror.join("HEAD").is_file() {

@@ -8,6 +8,7 @@ mod doctor;
 mod documents;
 mod egress;
 mod embedded;
+mod following;
 mod gateway;
 mod github;
 mod hostile;

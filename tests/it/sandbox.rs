@@ -50,7 +50,7 @@ const MANNERS: &[(&str, Manner)] = cases![
     endings::an_interrupt_reaches_the_whole_pipeline_and_the_command_may_end_in_its_own_way,
     endings::what_takes_no_notice_of_an_interrupt_is_killed_in_the_second_step,
     endings::the_bridge_is_closed_to_its_command,
-    endings::the_time_to_start_is_told,
+    endings::starts_in_a_row_answer_and_their_time_is_told,
     usage::what_processes_take_is_seen_while_they_run_and_kept_when_they_have_ended,
     usage::what_a_killed_process_took_is_kept,
     crate::gateway::within::only_model_calls_pass_from_within,

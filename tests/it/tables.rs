@@ -99,6 +99,15 @@ async fn with_agent(
     agents::insert(connection, agent).await.unwrap()
 }
 
+/// A database with one task, and an agent of it.
+async fn with_agent_at_work() -> (TestDatabase, TaskId, AgentId) {
+    let database = TestDatabase::new().await;
+    let task = with_task(&database.pool).await;
+    let mut connection = database.pool.acquire().await.unwrap();
+    let agent = with_agent(&mut connection, task, None).await;
+    (database, task, agent)
+}
+
 async fn with_event(pool: &PgPool, key: &str) -> EventId {
     let event = NewEvent {
         at: noon(),
@@ -114,11 +123,8 @@ async fn with_event(pool: &PgPool, key: &str) -> EventId {
 
 #[tokio::test]
 async fn a_token_finds_its_agent_until_the_agent_ends() {
-    let database = TestDatabase::new().await;
+    let (database, task, agent) = with_agent_at_work().await;
     let pool = &database.pool;
-    let task = with_task(pool).await;
-    let mut connection = pool.acquire().await.unwrap();
-    let agent = with_agent(&mut connection, task, None).await;
     agents::set_token_hash(pool, agent, &[7; 32]).await.unwrap();
     let grant = agents::by_token_hash(pool, &[7; 32]).await.unwrap().unwrap();
     assert_eq!((grant.agent, grant.task, grant.role), (agent, task, Role::Coding));

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use super::{Check, capacity::capacity};
 use crate::{
-    app::server::LAG,
+    app::admin::LAG,
     db::reports,
     model::{Timestamp, size},
     queue::{self, FailedJob},

@@ -7,9 +7,6 @@ use crate::model::{
     AgentId, AgentState, CancelledBy, End, Limited, Outcome, Sha, Stop, TaskId, Timestamp,
 };
 
-/// The channel on which runners hear that an agent of theirs may be wanted to end.
-const WANTED: &str = "baton_agents";
-
 /// How an agent ended and what is left of it.
 #[derive(Debug, Clone)]
 pub struct Finished {
@@ -136,17 +133,4 @@ pub async fn wanted(
         .ok_or_else(|| DbError::absent("agent", id))?;
     let (Some(wanted), Some(by)) = (row.wanted, row.wanted_by) else { return Ok(None) };
     Ok(Some((decode::read_name("stop", wanted)?, decode::read("who stops", by)?)))
-}
-
-/// Tells the runners of these agents to look at what is wanted and at their inbox.
-///
-/// A NOTIFY is sent when the transaction commits. The payload holds the ids, parted by spaces;
-/// whoever misses it sees the same at the next heartbeat.
-///
-/// # Errors
-/// When the database is away.
-pub async fn notify_wanted(executor: impl PgExecutor<'_>, ids: &[AgentId]) -> Result<(), DbError> {
-    let payload = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    sqlx::query!("SELECT pg_notify($1, $2)", WANTED, payload).execute(executor).await?;
-    Ok(())
 }

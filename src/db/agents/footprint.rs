@@ -3,7 +3,7 @@
 use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, error::one_row};
-use crate::model::{AgentId, Footprint, Lack, Micros, Tally};
+use crate::model::{AgentId, Footprint, Lack, Tally};
 
 /// Keeps what an agent has used so far, and adds to what its program told of its own work.
 ///
@@ -40,29 +40,6 @@ pub async fn set_footprint(
     .execute(executor)
     .await?;
     one_row(&result, "agent", id)
-}
-
-/// What an agent's program told of itself, as far as it is kept.
-///
-/// # Errors
-/// When the database is away or there is no such agent.
-pub async fn load_tally(executor: impl PgExecutor<'_>, id: AgentId) -> Result<Tally, DbError> {
-    let row = sqlx::query!(
-        "SELECT program_calls, failed_calls, denied_calls, model_retries, told_tokens, told_micros
-         FROM agents WHERE id = $1",
-        id.0
-    )
-    .fetch_optional(executor)
-    .await?
-    .ok_or_else(|| DbError::absent("agent", id))?;
-    Ok(Tally {
-        calls: decode::number("calls", row.program_calls)?,
-        failed: decode::number("failed calls", row.failed_calls)?,
-        denied: decode::number("denied calls", row.denied_calls)?,
-        retries: decode::number("retries", row.model_retries)?,
-        tokens: row.told_tokens.unsigned_abs(),
-        cost: Micros(row.told_micros),
-    })
 }
 
 /// Notes what a queued agent waits for; true if that is news.

@@ -12,11 +12,10 @@ use uuid::Uuid;
 use super::{DbError, decode, error::one_row};
 use crate::model::{AgentId, AgentState, Inputs, SessionId, Sha, StageId, TaskId, Timestamp};
 
-pub use ending::{Finished, discard_unpublished, finish, notify_wanted, want, want_one, wanted};
-pub use footprint::{list_measured, load_tally, set_footprint, set_waits_for};
+pub use ending::{Finished, discard_unpublished, finish, want, want_one, wanted};
+pub use footprint::{list_measured, set_footprint, set_waits_for};
 pub use progress::{
-    Grant, add_cost, by_token_hash, heartbeat, set_not_before, set_progress, set_refused,
-    set_token_hash,
+    Grant, by_token_hash, heartbeat, set_not_before, set_progress, set_refused, set_token_hash,
 };
 pub use row::{AgentRow, list, list_open, list_open_of_node, load};
 pub use tools::{Caller, caller, count_tool_call, set_todo, set_tools};
@@ -107,25 +106,6 @@ pub async fn set_state(
         next.name(),
         decode::write(next),
         now,
-    )
-    .execute(executor)
-    .await?;
-    one_row(&result, "agent", id)
-}
-
-/// Notes on which machine an agent runs.
-///
-/// # Errors
-/// [`DbError::Stale`] when it has ended.
-pub async fn set_node(
-    executor: impl PgExecutor<'_>,
-    id: AgentId,
-    node: super::nodes::NodeId,
-) -> Result<(), DbError> {
-    let result = sqlx::query!(
-        "UPDATE agents SET node_id = $2 WHERE id = $1 AND ended_at IS NULL",
-        id.0,
-        node.0,
     )
     .execute(executor)
     .await?;

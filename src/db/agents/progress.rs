@@ -120,34 +120,6 @@ pub async fn by_token_hash(
     }))
 }
 
-/// Adds what an agent's own program says it cost, where no gateway counted.
-///
-/// # Errors
-/// [`DbError::Stale`] when there is no such agent.
-pub async fn add_cost(
-    executor: impl PgExecutor<'_>,
-    id: AgentId,
-    cost: Micros,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    let result = sqlx::query!(
-        "WITH agent AS (
-             UPDATE agents SET cost_micros = cost_micros + $2 WHERE id = $1
-             RETURNING id, task_id, model
-         )
-         INSERT INTO usage (agent_id, task_id, repository_id, model, reserved_micros, cost_micros,
-             at, settled_at)
-         SELECT a.id, t.id, t.repository_id, a.model, 0, $2, $3, $3
-         FROM agent a JOIN tasks t ON t.id = a.task_id",
-        id.0,
-        cost.0,
-        now,
-    )
-    .execute(executor)
-    .await?;
-    one_row(&result, "agent", id)
-}
-
 /// Lets an agent that was entered start at a moment at the earliest, or as soon as it can.
 ///
 /// # Errors

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     event::{ALWAYS_SENT, InstallationState, SUBSCRIBED, dedup},
-    model::{ActorId, Command, CommentId, DeliveryGuid, Form, Sha, Trigger},
+    model::{
+        ActorId, Cause, Command, CommentId, DeliveryGuid, Form, NewEvent, RepositoryId, Sha,
+        Subject, Timestamp, Trigger, What,
+    },
 };
 
 const BOT: i64 = 900;

@@ -113,6 +113,7 @@ fn quoted_commands_do_not_stand_at_the_start_of_a_line() {
         "@baton-app approve",
     ] {
         let shown = block(&Untrusted::from(trick), 1000);
+        assert!(shown.contains("approve") || shown.contains("merge"), "{trick:?} is not shown");
         for shown_line in shown.lines() {
             let start = shown_line.trim_start_matches([' ', '>', '-']);
             assert!(!start.starts_with('/'), "{trick:?} became {shown:?}");

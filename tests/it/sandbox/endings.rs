@@ -83,7 +83,7 @@ pub async fn the_bridge_is_closed_to_its_command(house: &House) {
     assert_eq!(text(&taken.stdout), "looked", "{taken:?}");
 }
 
-pub async fn the_time_to_start_is_told(house: &House) {
+pub async fn starts_in_a_row_answer_and_their_time_is_told(house: &House) {
     let mut times = Vec::new();
     for _ in 0..5 {
         let start = Instant::now();
@@ -91,7 +91,8 @@ pub async fn the_time_to_start_is_told(house: &House) {
         let mut up = [0; 3];
         running.stdout.as_mut().unwrap().read_exact(&mut up).await.unwrap();
         let first = start.elapsed();
-        running.wait().await;
+        let ended = running.wait().await;
+        assert_eq!((&up, ended), (b"up\n", Exit::Code(0)));
         times.push((first, start.elapsed()));
     }
     times.sort();

@@ -88,6 +88,7 @@ async fn codex_is_asked_once_more_for_an_answer_of_the_wrong_form_in_the_same_se
         .iter()
         .filter_map(|it| it["type"].as_str())
         .collect();
+    assert!(offered.contains(&"function"), "{offered:?}");
     assert!(offered.iter().all(|kind| ["function", "custom", "tool_search"].contains(kind)));
     ended(story, issue).await;
 }

@@ -58,6 +58,7 @@ async fn a_task_that_runs_out_of_money_is_parked_and_goes_on_with_more() {
         let requests = story.world.models.requests();
         requests.iter().filter_map(|request| request.body["max_tokens"].as_u64()).collect()
     };
+    assert!(!lengths().is_empty());
     assert!(lengths().iter().all(|length| (1_024..8_192).contains(length)), "{:?}", lengths());
 
     story.mara().comment(REPOSITORY, issue, "/baton budget +6").unwrap();

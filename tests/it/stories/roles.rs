@@ -76,6 +76,7 @@ async fn a_roles_effort_and_tools_reach_the_real_claude_program() {
         assert!(!offered.iter().any(|name| taken.contains(name)), "{offered:?}");
     }
     let planner = of(story.world.models.requests(), "plan");
+    assert!(!planner.is_empty());
     assert!(planner.iter().all(|body| offered(body).contains(&"Grep")));
     assert!(planner.iter().all(|body| body["output_config"]["effort"].is_null()));
     story.mara().merge_pull(REPOSITORY, pull, None).unwrap();

@@ -294,10 +294,7 @@ impl Play {
     fn apply(&mut self, effect: &Effect) {
         match effect {
             Effect::Open(new) => self.open(new),
-            Effect::Task { next } => self.task(|task| {
-                task.state = task.state.clone().to(next.clone()).unwrap();
-                task.endings += u32::from(next.is_final() || matches!(next, TaskState::Parked(_)));
-            }),
+            Effect::Task { next } => self.task_state(next),
             Effect::Input { input, hash } => self.task(|task| {
                 task.input = input.clone();
                 task.input_hash = hash.clone();
@@ -320,39 +317,15 @@ impl Play {
             Effect::StartAgent { stage, resumes, inputs, base } => {
                 self.start(*stage, *resumes, inputs, base);
             }
-            Effect::StopAgents { stop, .. } => {
-                for agent in
-                    self.s.agents.iter_mut().filter(|a| !matches!(a.state, AgentState::Ended(_)))
-                {
-                    agent.wanted = Some(*stop);
-                }
-            }
+            Effect::StopAgents { stop, .. } => self.stop(*stop),
             Effect::StartRun { stage, kind, commands, sha } => {
-                let id = CommandRunId(self.id());
-                self.stage(*stage, StageState::Commands(id), true);
-                self.s.runs.push(CommandRun {
-                    id,
-                    stage: *stage,
-                    kind: *kind,
-                    commands: commands.clone(),
-                    sha: sha.clone(),
-                    state: RunState::Pending,
-                    at: now(),
-                });
+                self.start_run(*stage, *kind, commands, sha);
             }
             Effect::Publish { stage, agent, head, .. } => {
-                self.stage(
-                    *stage,
-                    StageState::Publishing { from: *agent, head: head.clone() },
-                    false,
-                );
+                let next = StageState::Publishing { from: *agent, head: head.clone() };
+                self.stage(*stage, next, false);
             }
-            Effect::Discard => {
-                let published = self.s.task.as_ref().and_then(|task| task.head.clone());
-                for agent in self.s.agents.iter_mut().filter(|agent| agent.head != published) {
-                    agent.head = None;
-                }
-            }
+            Effect::Discard => self.discard(),
             Effect::Plan(plan) => self.s.plans.push(plan.clone()),
             Effect::Approve(approval) => self.s.approvals.push(approval.clone()),
             Effect::Answer { question, answer } => {
@@ -364,16 +337,7 @@ impl Play {
                 self.s.findings.push(finding.clone());
             }
             Effect::Deployment { environment, sha, attempt, state } => {
-                self.s.deployments.retain(|other| other.attempt != *attempt);
-                let id = DeploymentId(i64::from(*attempt));
-                let (environment, sha) = (environment.clone(), sha.clone());
-                self.s.deployments.push(Deployment {
-                    id,
-                    environment,
-                    sha,
-                    attempt: *attempt,
-                    state: *state,
-                });
+                self.deployment(environment, sha, *attempt, *state);
             }
             Effect::Switch { off } => self.s.repository.off = *off,
             Effect::StartNow { agent } => {
@@ -386,6 +350,49 @@ impl Play {
 
     fn task(&mut self, change: impl FnOnce(&mut Task)) {
         change(self.s.task.as_mut().expect("the effect is about a task"));
+    }
+
+    fn task_state(&mut self, next: &TaskState) {
+        let ends = next.is_final() || matches!(next, TaskState::Parked(_));
+        self.task(|task| {
+            task.state = task.state.clone().to(next.clone()).unwrap();
+            task.endings += u32::from(ends);
+        });
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        let alive = |agent: &&mut Agent| !matches!(agent.state, AgentState::Ended(_));
+        for agent in self.s.agents.iter_mut().filter(alive) {
+            agent.wanted = Some(stop);
+        }
+    }
+
+    fn start_run(&mut self, stage: StageKey, kind: RunKind, commands: &[String], sha: &Sha) {
+        let id = CommandRunId(self.id());
+        self.stage(stage, StageState::Commands(id), true);
+        let (commands, sha) = (commands.to_vec(), sha.clone());
+        let state = RunState::Pending;
+        self.s.runs.push(CommandRun { id, stage, kind, commands, sha, state, at: now() });
+    }
+
+    fn discard(&mut self) {
+        let published = self.s.task.as_ref().and_then(|task| task.head.clone());
+        for agent in self.s.agents.iter_mut().filter(|agent| agent.head != published) {
+            agent.head = None;
+        }
+    }
+
+    fn deployment(
+        &mut self,
+        environment: &Environment,
+        sha: &Sha,
+        attempt: u32,
+        state: DeploymentState,
+    ) {
+        self.s.deployments.retain(|other| other.attempt != attempt);
+        let id = DeploymentId(i64::from(attempt));
+        let (environment, sha) = (environment.clone(), sha.clone());
+        self.s.deployments.push(Deployment { id, environment, sha, attempt, state });
     }
 
     fn open(&mut self, new: &baton::workflow::NewTask) {

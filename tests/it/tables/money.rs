@@ -41,11 +41,8 @@ async fn booked(pool: &PgPool, task: TaskId, agent: AgentId) -> (i64, i64, i64) 
 
 #[tokio::test]
 async fn money_is_held_back_before_and_settled_once() {
-    let database = TestDatabase::new().await;
+    let (database, task, agent) = with_agent_at_work().await;
     let pool = &database.pool;
-    let task = with_task(pool).await;
-    let mut connection = pool.acquire().await.unwrap();
-    let agent = with_agent(&mut connection, task, None).await;
     let request = hold(pool, task, agent, 900).await;
     assert_eq!(booked(pool, task, agent).await, (0, 900, 0));
     assert_eq!(usage::spent(pool, task).await.unwrap(), Micros(600), "what is expected is shown");
@@ -75,11 +72,8 @@ async fn money_is_held_back_before_and_settled_once() {
 
 #[tokio::test]
 async fn what_nobody_saw_the_end_of_counts_with_what_was_expected() {
-    let database = TestDatabase::new().await;
+    let (database, task, agent) = with_agent_at_work().await;
     let pool = &database.pool;
-    let task = with_task(pool).await;
-    let mut connection = pool.acquire().await.unwrap();
-    let agent = with_agent(&mut connection, task, None).await;
     let request = hold(pool, task, agent, 900).await;
     assert_eq!(usage::list_open_of(pool, agent, None).await.unwrap(), [request]);
     let before = |at| usage::list_open_of(pool, agent, Some(at));
@@ -96,11 +90,8 @@ async fn what_nobody_saw_the_end_of_counts_with_what_was_expected() {
 
 #[tokio::test]
 async fn budgets_that_were_forgotten_are_opened_again_with_what_was_spent() {
-    let database = TestDatabase::new().await;
+    let (database, task, agent) = with_agent_at_work().await;
     let pool = &database.pool;
-    let task = with_task(pool).await;
-    let mut connection = pool.acquire().await.unwrap();
-    let agent = with_agent(&mut connection, task, None).await;
     let first = hold(pool, task, agent, 900).await;
     let tokens = TokenUsage::default();
     settle(pool, first, usage::Settled::Used(tokens, Micros(250))).await.unwrap();
@@ -119,11 +110,8 @@ async fn budgets_that_were_forgotten_are_opened_again_with_what_was_spent() {
 
 #[tokio::test]
 async fn a_table_refuses_what_no_budget_has_room_for() {
-    let database = TestDatabase::new().await;
+    let (database, task, agent) = with_agent_at_work().await;
     let pool = &database.pool;
-    let task = with_task(pool).await;
-    let mut connection = pool.acquire().await.unwrap();
-    let agent = with_agent(&mut connection, task, None).await;
     let payers = budgets::Payers { agent, task, repository: RepositoryId(1), at: noon() };
     let limits = [5_000, 5_000, 5_000, 400].map(Micros);
     let mut tx = pool.begin().await.unwrap();

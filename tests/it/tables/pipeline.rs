@@ -149,7 +149,6 @@ async fn an_act_is_intended_once_and_ended_once() {
     let id = ledger::intend(pool, &act).await.unwrap();
     assert_eq!(ledger::intend(pool, &act).await.unwrap(), id);
     assert_eq!(ledger::list_unfinished(pool, noon() + TimeDelta::hours(1), 9).await.unwrap(), [id]);
-    ledger::mark_unknown(pool, id, "timeout", noon()).await.unwrap();
     ledger::mark_done(pool, id, Some(3), noon()).await.unwrap();
     assert!(ledger::mark_failed(pool, id, "late", noon()).await.is_err());
     let entry = ledger::load(pool, id).await.unwrap();

@@ -31,7 +31,6 @@ async fn a_thread_has_one_open_task_and_counts_its_generations() {
     let (repository, issue) = (RepositoryId(1), task_refs::RefKind::Issue);
     let found = task_refs::find(pool, repository, issue, "17").await.unwrap();
     assert_eq!(found, [second], "a closed task was found, or the open one was not");
-    assert_eq!(tasks::last_by_thread(pool, repository, 17).await.unwrap(), Some(second));
     assert_eq!(tasks::list_open(pool, None, 9).await.unwrap(), [second]);
 }
 
@@ -67,26 +66,22 @@ async fn a_stage_has_one_agent_unless_the_other_was_asked_to_end() {
     assert_eq!(open.agent.session, SessionId::of_agent(Uuid::from_u128(5), first));
 }
 
-#[tokio::test]
-async fn a_task_is_loaded_with_all_that_belongs_to_it() {
-    let database = TestDatabase::new().await;
-    let pool = &database.pool;
-    let id = with_task(pool).await;
-    let mut connection = pool.acquire().await.unwrap();
-    let agent = with_agent(&mut connection, id, None).await;
-    let plan = Plan {
-        number: 1,
-        hash: plan_hash(),
-        input_hash: new_task().input_hash,
-        body: PlanOutcome {
-            summary: "s".into(),
-            steps: vec![],
-            acceptance: vec!["works".into()],
-            risks: vec![],
-            questions: vec![],
-        },
+async fn planned(pool: &PgPool, id: TaskId) -> Plan {
+    let body = PlanOutcome {
+        summary: "s".into(),
+        steps: vec![],
+        acceptance: vec!["works".into()],
+        risks: vec![],
+        questions: vec![],
     };
+    let input_hash = new_task().input_hash;
+    let plan = Plan { number: 1, hash: plan_hash(), input_hash, body };
     plans::insert(pool, id, &plan, noon()).await.unwrap();
+    plan
+}
+
+/// Approved are a plan and a push; the push's approval does not hold any more.
+async fn approved(pool: &PgPool, id: TaskId) -> Approval {
     let approval = Approval {
         of: Approved::Plan(plan_hash()),
         actor: person(),
@@ -102,6 +97,11 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     let but = sha('6');
     assert_eq!(approvals::kill_pushes_but(pool, id, Some(&but), noon()).await.unwrap(), 0);
     assert_eq!(approvals::kill_pushes_but(pool, id, None, noon()).await.unwrap(), 1);
+    approval
+}
+
+/// A finding of two rounds, settled and with its thread.
+async fn found(pool: &PgPool, id: TaskId) -> Finding {
     let mut finding = Finding {
         number: 1,
         fingerprint: "f".into(),
@@ -122,11 +122,19 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     findings::mark(pool, id, 1, FindingState::Settled).await.unwrap();
     finding.state = FindingState::Settled;
     assert_eq!(findings::thread(pool, id, 1).await.unwrap().as_deref(), Some("PRRT_1"));
+    finding
+}
+
+async fn deployed(pool: &PgPool, id: TaskId) {
     let production = Environment::new("production").unwrap();
     for state in [DeploymentState::Queued, DeploymentState::Success] {
         let saved = deployments::save(pool, id, &production, &sha('6'), 1, state, noon()).await;
         saved.unwrap();
     }
+}
+
+/// A run that broke off, and why.
+async fn broken_run(pool: &PgPool, id: TaskId) -> (CommandRunId, RunState) {
     let run = db::command_runs::NewCommandRun {
         task: id,
         stage: StageKey::Code,
@@ -138,35 +146,54 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     let run = db::command_runs::insert(pool, run).await.unwrap();
     let broken = RunState::Broken { reason: "away".into() };
     db::command_runs::finish(pool, run, &broken, noon()).await.unwrap();
-    let fetches = [
-        Fetch { host: "a.test".into(), port: 81, package: Some("pad 1.0".into()), blocked: None },
-        Fetch {
-            host: "b.test".into(),
-            port: 443,
-            package: None,
-            blocked: Some(Blocked::Address([10, 0, 0, 5].into())),
-        },
-    ];
-    db::fetches::insert_all(pool, id, Fetcher::Run(run), &fetches, noon()).await.unwrap();
-    let by_agent = Fetcher::Agent(agent);
-    db::fetches::insert_all(pool, id, by_agent, &fetches[1..], noon()).await.unwrap();
-    let mut follow_up = FollowUp {
-        number: 1,
-        agent,
-        title: "t".into(),
-        text: "zero: \u{FFFD}".into(),
-        issue: None,
-    };
-    let (title, text) = (follow_up.title.clone(), "zero: \0".into());
-    let noticed = db::follow_ups::NewFollowUp { task: id, agent, title, text, now: noon() };
-    assert_eq!(db::follow_ups::insert(pool, &noticed).await.unwrap(), 1);
+    (run, broken)
+}
+
+/// What a run fetched, and what an agent did not get.
+async fn fetched(pool: &PgPool, id: TaskId, run: CommandRunId, agent: AgentId) -> Vec<Fetched> {
+    let let_through =
+        Fetch { host: "a.test".into(), port: 81, package: Some("pad 1.0".into()), blocked: None };
+    let blocked = Some(Blocked::Address([10, 0, 0, 5].into()));
+    let blocked = Fetch { host: "b.test".into(), port: 443, package: None, blocked };
+    let both = [let_through.clone(), blocked.clone()];
+    let (by_run, by_agent) = (Fetcher::Run(run), Fetcher::Agent(agent));
+    db::fetches::insert_all(pool, id, by_run, &both, noon()).await.unwrap();
+    db::fetches::insert_all(pool, id, by_agent, &both[1..], noon()).await.unwrap();
+    [(by_run, let_through), (by_run, blocked.clone()), (by_agent, blocked)]
+        .map(|(by, fetch)| Fetched { by, fetch })
+        .into()
+}
+
+/// What an agent noticed, with the issue that was opened for it.
+async fn noticed(pool: &PgPool, id: TaskId, agent: AgentId) -> FollowUp {
+    let (title, text) = ("t".into(), "zero: \0".into());
+    let new = db::follow_ups::NewFollowUp { task: id, agent, title, text, now: noon() };
+    assert_eq!(db::follow_ups::insert(pool, &new).await.unwrap(), 1);
     db::follow_ups::set_issue(pool, id, 1, 12).await.unwrap();
-    follow_up.issue = Some(12);
     assert!(db::follow_ups::set_issue(pool, id, 2, 12).await.is_err());
+    let text = "zero: \u{FFFD}".into();
+    FollowUp { number: 1, agent, title: "t".into(), text, issue: Some(12) }
+}
+
+async fn asked(pool: &PgPool, id: TaskId) {
     let asking = reports::raise(pool, id, &ReportKind::Asking(1), noon()).await.unwrap();
     let applied = reports::Applied { version: 1, github_id: Some(77), ..Default::default() };
     reports::applied(pool, asking, &applied, noon()).await.unwrap();
+}
 
+#[tokio::test]
+async fn a_task_is_loaded_with_all_that_belongs_to_it() {
+    let (database, id, agent) = with_agent_at_work().await;
+    let pool = &database.pool;
+    let (plan, approval) = (planned(pool, id).await, approved(pool, id).await);
+    let finding = found(pool, id).await;
+    deployed(pool, id).await;
+    let (run, broken) = broken_run(pool, id).await;
+    let fetches = fetched(pool, id, run, agent).await;
+    let follow_up = noticed(pool, id, agent).await;
+    asked(pool, id).await;
+
+    let mut connection = pool.acquire().await.unwrap();
     let loaded = situations::load(&mut connection, id).await.unwrap();
     assert_eq!(loaded.repository, repository());
     assert_eq!(loaded.policy, new_task().policy);
@@ -176,9 +203,7 @@ async fn a_task_is_loaded_with_all_that_belongs_to_it() {
     assert_eq!(loaded.approvals, [approval]);
     assert_eq!(loaded.findings, [finding]);
     assert_eq!(loaded.follow_ups, [follow_up]);
-    let by: Vec<Fetcher> = loaded.fetches.iter().map(|fetched| fetched.by).collect();
-    assert_eq!(by, [Fetcher::Run(run), Fetcher::Run(run), by_agent]);
-    assert!(loaded.fetches.iter().map(|one| &one.fetch).eq(fetches.iter().chain(&fetches[1..])));
+    assert_eq!(loaded.fetches, fetches);
     assert_eq!(loaded.agents.iter().map(|it| it.id).collect::<Vec<_>>(), [agent]);
     assert_eq!(loaded.runs[0].state, broken);
     assert_eq!(loaded.deployments[0].state, DeploymentState::Success);

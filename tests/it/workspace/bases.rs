@@ -110,8 +110,29 @@ async fn commits_say_which_task_and_agent_they_are_of(way: Way) {
     }
 }
 
+async fn a_folder_moves_as_agents_are_told(way: Way) {
+    let mut house = house_of(way, |_| ()).await;
+    let Some(inside) = house.sandbox() else { return };
+    fs::create_dir(house.folder.path().join("person/kept")).unwrap();
+    house.base = house.person_commits("side", "kept/file", "of the base\n");
+    house.refresh().await;
+    let workspace = house.prepare("agent-1").await;
+    // The kernel renames no folder of the shared checkout, and git does not copy one.
+    let refused = inside.agent(&workspace, "git mv kept moved 2>&1 || true").await;
+    let word = "Invalid cross-device link";
+    assert_eq!(refused.contains(word), way == Way::Laid, "{refused}");
+    let moves = "test -e moved || mv kept moved; git add --all; git mv README.md READ; \
+                 git commit -qm moved; git status --short; git show --format= --name-status";
+    let moved = "R100\tREADME.md\tREAD\nR100\tkept/file\tmoved/file";
+    assert_eq!(inside.agent(&workspace, moves).await, moved);
+    let head = house.import(&workspace, &inside).await.unwrap().head;
+    let file = format!("{head}:moved/file");
+    assert_eq!(git(&house.mirror(), &["show", &file]), "of the base");
+}
+
 both_ways! {
     a_change_of_the_same_length_in_the_same_second_is_seen
+    a_folder_moves_as_agents_are_told
     commits_say_which_task_and_agent_they_are_of
 }
 
