@@ -8,12 +8,8 @@ demo: setup-demo ## the main job, live, on this machine
 	$(CARGO) build --locked
 	./target/debug/baton demo $(ARGS)
 
-test: setup-test ## every test
-	@if command -v cargo-nextest >/dev/null 2>&1; then \
-	    $(CARGO) nextest run --workspace --locked --all-features $(ARGS); \
-	else \
-	    $(CARGO) test --workspace --locked --all-features $(ARGS); \
-	fi
+test: setup-test ## every test; names at the end what this machine could not show
+	@CARGO="$(CARGO)" scripts/test $(ARGS)
 
 check: setup-test ## everything that CI checks
 	$(CARGO) fmt --all --check

@@ -6,7 +6,8 @@
 
 use std::{
     fs,
-    path::Path,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
@@ -18,8 +19,8 @@ use baton::{
     logs::{LineStore, LogLine, LogSettings, LogWriter, Logs, Redactor, Stored},
     model::{AgentId, RepositoryId, Role, SessionId, Sha},
     provider::{Launch, by_name},
-    sandbox::{Host, Owner},
-    workspace::{Checkout, Identity, Settings, WorkspaceKey, Workspaces},
+    sandbox::{self, Bubblewrap, Host, Owner, Sandbox},
+    workspace::{Account, Checkout, Identity, Settings, WorkspaceKey, Workspaces},
 };
 
 use tokio::{
@@ -129,11 +130,45 @@ fn lines() {
     println!("protocol line read: {:?} each (median of {ROUNDS})", median(rates));
 }
 
-/// Agents that were started and say nothing: what each costs Baton itself, not its program.
+/// Agents that were started and say nothing.
 const IDLE: i64 = 100;
 
+/// What each idle agent costs: Baton itself, the bridges where they stay, and bubblewrap's own processes. Not
+/// its program.
 fn idle(folder: &Path) {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let bare = Arc::new(Host::new(BRIDGE.into(), Owner::default()));
+    runtime.block_on(idle_in("the bare machine", bare, &place(folder, "bare")));
+    let settings = sandbox::Settings {
+        program: "bwrap".into(),
+        bridge: BRIDGE.into(),
+        state: place(folder, "bubblewrap").join("sandbox"),
+        owner: Owner::default(),
+        nested: false,
+    };
+    let bubblewrap = Arc::new(Bubblewrap::new(settings).expect("a folder"));
+    match runtime.block_on(bubblewrap.self_test()) {
+        Ok(()) => {
+            runtime.block_on(idle_in("bubblewrap", bubblewrap, &place(folder, "bubblewrap")));
+        }
+        Err(error) => println!("idle agents in bubblewrap: not measured, {error}"),
+    }
+}
+
+/// Baton's own program.
+const BRIDGE: &str = env!("CARGO_BIN_EXE_baton");
+
+/// A folder that every account may pass.
+fn place(folder: &Path, name: &str) -> PathBuf {
+    let place = folder.join(name);
+    fs::create_dir_all(&place).expect("a folder");
+    for path in [folder, &place] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o711)).expect("it is ours");
+    }
+    place
+}
+
+async fn idle_in(kind: &str, sandbox: Arc<dyn Sandbox>, folder: &Path) {
     let source = folder.join("small");
     fs::create_dir(&source).expect("a fresh folder");
     git(&source, &["init", "-q", "-b", "main"]);
@@ -141,33 +176,67 @@ fn idle(folder: &Path) {
     git(&source, &["add", "--all"]);
     git(&source, &["commit", "-q", "-m", "a"]);
     let head = Sha::new(git(&source, &["rev-parse", "HEAD"])).expect("git prints a commit");
-    runtime.block_on(async {
-        let workspaces =
-            Workspaces::new(Settings::new(folder.join("idle"), None)).expect("folders");
-        let url = format!("file://{}", source.display());
-        workspaces.refresh(RepositoryId(2), &url, None).await.expect("a mirror");
-        let bridge = env!("CARGO_BIN_EXE_baton").into();
-        let agents = Arc::new(Runtime::new(
-            Arc::new(Host::new(bridge, Owner::default())),
-            workspaces,
-            Programs { command: vec!["sleep".into(), "600".into()], ..Programs::default() },
-            folder.join("gateway.sock"),
-            None,
-            Box::new(|| Clock::system().now()),
-            Box::new(|_| None),
-        ));
-        let store = Arc::new(Nowhere);
-        let redactor = Redactor::new(["a-secret-of-the-usual-length"]);
-        let logs = Logs::start(store, redactor, Clock::system(), LogSettings::default());
-        // The first ones also start threads and fill caches.
-        let _warm = start(&agents, &logs, &head, 0..10).await;
-        let before = own_memory();
-        let started = start(&agents, &logs, &head, 10..10 + IDLE).await;
-        let after = own_memory();
-        let each = after.saturating_sub(before) / IDLE.unsigned_abs();
-        println!("an idle agent: {each} KiB of Baton's own memory (of {IDLE} at once)");
-        drop(started);
-    });
+    let root = rustix::process::geteuid().is_root();
+    let account = root.then(|| Account { uid: Owner::default().uid, gid: Owner::default().gid });
+    let workspaces = Workspaces::new(Settings::new(folder.join("idle"), account)).expect("folders");
+    let url = format!("file://{}", source.display());
+    workspaces.refresh(RepositoryId(2), &url, None).await.expect("a mirror");
+    let agents = Arc::new(Runtime::new(
+        sandbox,
+        workspaces,
+        Programs { command: vec!["sleep".into(), "600".into()], ..Programs::default() },
+        folder.join("gateway.sock"),
+        None,
+        Box::new(|| Clock::system().now()),
+        Box::new(|_| None),
+    ));
+    let store = Arc::new(Nowhere);
+    let redactor = Redactor::new(["a-secret-of-the-usual-length"]);
+    let logs = Logs::start(store, redactor, Clock::system(), LogSettings::default());
+    // The first ones also start threads and fill caches.
+    let warm = start(&agents, &logs, &head, 0..10).await;
+    let before = own_memory();
+    let started = start(&agents, &logs, &head, 10..10 + IDLE).await;
+    let after = own_memory();
+    let each = after.saturating_sub(before) / IDLE.unsigned_abs();
+    let all = (started.len() + warm.len()) as u64;
+    let mut beside = std::collections::BTreeMap::<String, u64>::new();
+    for pid in below(std::process::id()) {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        *beside.entry(name.trim().to_owned()).or_default() += memory_of(pid);
+    }
+    let of = |name: &str| beside.get(name).copied().unwrap_or(0) / all;
+    let (bridge, bubblewrap) = (of("baton"), of("bwrap"));
+    println!(
+        "an idle agent in {kind}: {each} KiB of Baton's own memory, {bridge} KiB of bridges, {bubblewrap} KiB of \
+         bubblewrap (each of {IDLE} at once)"
+    );
+    drop((warm, started));
+}
+
+/// All processes below one.
+fn below(first: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut left = vec![first];
+    while let Some(pid) = left.pop() {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let lists =
+            threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        let children: Vec<u32> = lists
+            .flat_map(|list| list.split_whitespace().map(str::parse).collect::<Vec<_>>())
+            .filter_map(Result::ok)
+            .collect();
+        found.extend(&children);
+        left.extend(children);
+    }
+    found
+}
+
+/// A process's share of memory that is backed by no file, in KiB: what several have in common is counted once.
+fn memory_of(pid: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss_Anon:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
 }
 
 /// An agent's life and its log, as the pipeline holds them. Ended when it is dropped.

@@ -265,8 +265,13 @@ impl Runtime {
         }
     }
 
+    /// Where git is run on what an agent could write.
+    pub(super) fn inside(&self) -> Inside {
+        Inside(self.sandbox.clone())
+    }
+
     async fn import(&self, workspace: &Workspace, import: &Import) -> Result<Option<Sha>, String> {
-        match self.workspaces.import(workspace, &Inside(self.sandbox.clone()), import).await {
+        match self.workspaces.import(workspace, &self.inside(), import).await {
             Ok(imported) => Ok(Some(imported.head)),
             Err(error) => Err(format!("the agent's commits could not be taken in: {error}")),
         }

@@ -20,6 +20,7 @@ mod orders;
 mod processes;
 pub mod prompt;
 mod runtime;
+mod salvage;
 mod sampler;
 mod session;
 mod supplies;

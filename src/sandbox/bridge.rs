@@ -6,11 +6,13 @@
 //! the command with the remaining input, hands SIGINT and SIGTERM on to it, reaps what it leaves
 //! behind, and ends with its code. It trusts nothing inside and holds no secret but the environment.
 //!
-//! Where no parent-death signal reaches it, in a container, it holds a lifeline: a connection to Baton, over
+//! Under bubblewrap, which reaps and ends everything itself, it hands its ports to Baton and becomes the command
+//! (`handing`). Where no parent-death signal reaches it, in a container, it holds a lifeline: a connection to Baton, over
 //! which it says its code, and whose end is the end of everything inside. One that may outlive its Baton has
 //! the command's streams on that line too, and calls again for a while when it broke (`tether`).
 
 mod carry;
+mod handing;
 mod outlive;
 mod tether;
 
@@ -24,7 +26,7 @@ use std::{
         fd::AsFd,
         unix::{net::UnixStream as Line, process::CommandExt},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::pin,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -41,7 +43,8 @@ use tokio::{
 };
 
 use super::{Gateway, ResourceLimits, Spec, proc};
-use carry::carry;
+pub(super) use carry::carry;
+pub(super) use handing::receive;
 
 /// Where the bridge's executable is inside a sandbox that has a file system of its own.
 pub(super) const BRIDGE: &str = "/baton/baton";
@@ -54,6 +57,9 @@ pub(super) const EGRESS: &str = "/baton/egress.sock";
 
 /// Where the lifeline's socket is in a container.
 pub(super) const LIFELINE: &str = "/baton/lifeline.sock";
+
+/// Where the socket is at which Baton takes the ports over.
+pub(super) const PORTS: &str = "/baton/ports.sock";
 
 /// Where these are in a container that may outlive its Baton: a folder each, as whoever comes after it makes
 /// a socket of its own there.
@@ -77,6 +83,8 @@ pub struct Bridge {
     pub lifeline: Option<PathBuf>,
     /// For how many seconds everything goes on while nobody is at the other end of it.
     pub survive_seconds: Option<u64>,
+    /// The socket at which Baton takes the ports over, where the bridge becomes the command.
+    pub ports_to: Option<PathBuf>,
     /// Limits for the command.
     pub limits: ResourceLimits,
     /// The command.
@@ -128,6 +136,7 @@ impl Bridge {
             egress: inside(&spec.egress, EGRESS),
             lifeline: None,
             survive_seconds: None,
+            ports_to: None,
             limits: spec.limits.clone(),
             argv: spec.argv.iter().map(OsString::from).collect(),
         }
@@ -149,6 +158,9 @@ impl Bridge {
         }
         if let Some(seconds) = self.survive_seconds {
             flag(SURVIVE_FLAG, seconds.to_string().into());
+        }
+        if let Some(socket) = &self.ports_to {
+            flag(PORTS_FLAG, socket.clone().into());
         }
         for (name, _, value) in limits(&self.limits) {
             if let Some(value) = value {
@@ -198,17 +210,21 @@ impl Bridge {
         let gateway = way(&mut flags, GATEWAY_FLAGS)?;
         let egress = way(&mut flags, EGRESS_FLAGS)?;
         let lifeline = flags.remove(LIFELINE_FLAG).map(PathBuf::from);
+        let ports_to = flags.remove(PORTS_FLAG).map(PathBuf::from);
         match flags.into_keys().next() {
             Some(flag) => Err(usage(&format!("{flag} is unknown"))),
-            None => Ok(Self { gateway, egress, lifeline, survive_seconds, limits, argv }),
+            None => Ok(Self { gateway, egress, lifeline, survive_seconds, ports_to, limits, argv }),
         }
     }
 
-    /// Runs the command to its end and gives back its code, 128 + n after signal n.
+    /// Runs the command to its end and gives back its code, 128 + n after signal n; or becomes it.
     ///
     /// # Errors
     /// When the command was not started; [`BridgeError::code`] is the code to end with.
     pub fn run(self) -> Result<u8, BridgeError> {
+        if let Some(ports_to) = &self.ports_to {
+            return Err(self.become_command(ports_to));
+        }
         let lifeline = self.lifeline.as_ref().map(Line::connect).transpose()?;
         let survive = self.survive_seconds.map(Duration::from_secs);
         if let (Some(path), Some(line), Some(grace)) = (self.lifeline.clone(), &lifeline, survive) {
@@ -235,26 +251,31 @@ impl Bridge {
     /// Reads the environment and makes this process what it has to be before the command starts.
     fn prepare(&self) -> Result<(Environment, tokio::runtime::Runtime), BridgeError> {
         let env = read_environment().map_err(BridgeError::Environment)?;
-        // The kernel shall rather end an agent than Baton when memory runs out (proc(5)).
-        let _ = std::fs::write("/proc/self/oom_score_adj", "800");
         set_child_subreaper(Some(getpid())).map_err(io::Error::from)?;
         // The command has the same account: it shall not reach into this process.
         set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)?;
+        self.restrict()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok((env, runtime))
+    }
+
+    /// Lowers what this process and all that it starts may take.
+    fn restrict(&self) -> io::Result<()> {
+        // The kernel shall rather end an agent than Baton when memory runs out (proc(5)).
+        let _ = std::fs::write("/proc/self/oom_score_adj", "800");
         for (_, resource, value) in limits(&self.limits) {
             if let Some(value) = value {
                 lower(resource, value)?;
             }
         }
-        lower(Resource::Core, 0)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok((env, runtime))
+        lower(Resource::Core, 0)
     }
 
     /// Carries the ports; a socket that nobody listens at is waited for so long.
     async fn carry_ports(&self, patience: Duration) -> Result<(), BridgeError> {
         for Gateway { socket, port } in self.gateway.iter().chain(&self.egress) {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).await?;
-            tokio::spawn(carry(listener, socket.clone(), patience));
+            tokio::spawn(carry(listener, socket.clone(), patience, unreached));
         }
         Ok(())
     }
@@ -286,6 +307,12 @@ impl Bridge {
 /// A command's environment.
 type Environment = Vec<(String, String)>;
 
+/// Says in the command's own complaints why it reaches nobody.
+fn unreached(socket: &Path, error: &io::Error) {
+    // Whoever read that may be gone.
+    let _ = writeln!(io::stderr(), "baton bridge: reach {}: {error}", socket.display());
+}
+
 /// The code of what was killed, as shells have it.
 const KILLED: u8 = 128 + 9;
 
@@ -314,6 +341,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const LIFELINE_FLAG: &str = "--lifeline";
 /// For how long it may be broken.
 const SURVIVE_FLAG: &str = "--survive-seconds";
+/// Where Baton takes the ports over.
+const PORTS_FLAG: &str = "--ports-to";
 /// The port to serve and the socket behind it, as flags.
 const GATEWAY_FLAGS: [&str; 2] = ["--listen", "--socket"];
 /// The same for the egress proxy.
@@ -379,18 +408,20 @@ fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
 }
 
 fn start(argv: &[OsString], env: Environment, stream: fn() -> Stdio) -> Result<Child, BridgeError> {
-    let program = argv[0].clone();
+    let mut command = command(argv, env);
+    command.stdin(stream()).stdout(stream()).stderr(stream());
     // A group of its own, so that a signal reaches all of a shell's pipeline, as in a terminal.
-    Command::new(&program)
-        .args(&argv[1..])
-        .env_clear()
-        .envs(env)
-        .stdin(stream())
-        .stdout(stream())
-        .stderr(stream())
+    command
         .process_group(0)
         .spawn()
-        .map_err(|error| BridgeError::Command { program, error })
+        .map_err(|error| BridgeError::Command { program: argv[0].clone(), error })
+}
+
+/// The command with nothing but its environment.
+fn command(argv: &[OsString], env: Environment) -> Command {
+    let mut command = Command::new(&argv[0]);
+    command.args(&argv[1..]).env_clear().envs(env);
+    command
 }
 
 /// Reaps all that has ended; gives the command's code once it is among them.
@@ -429,6 +460,7 @@ mod tests {
             egress: Some(Gateway { socket: PathBuf::from(EGRESS), port: 8089 }),
             lifeline: Some(PathBuf::from(LIFELINE)),
             survive_seconds: Some(120),
+            ports_to: Some(PathBuf::from(PORTS)),
             limits: ResourceLimits { cpu_seconds: Some(7), ..ResourceLimits::default() },
             argv: vec!["sh".into(), "-c".into(), "--".into()],
         };

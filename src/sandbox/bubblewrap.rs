@@ -16,10 +16,12 @@ use std::{
 
 use super::{
     BoxFuture, HOME, Kind, Mount, Network, Owner, Running, Sandbox, SandboxError, Spec,
-    bridge::{BRIDGE, Bridge, EGRESS, SOCKET},
+    bridge::{BRIDGE, Bridge, PORTS},
     etc,
     layers::Layers,
-    self_test, spawner,
+    ports::{self, Ports},
+    self_test,
+    spawner::{self, Inside},
 };
 
 /// How bubblewrap is used on this machine.
@@ -75,6 +77,7 @@ impl Bubblewrap {
         fs::DirBuilder::new().recursive(true).mode(0o755).create(&settings.state)?;
         fs::set_permissions(&settings.state, fs::Permissions::from_mode(0o755))?;
         etc::write(&settings.state, INSIDE, INSIDE)?;
+        ports::prepare(&settings.state)?;
         Ok(Self { settings, is_root: rustix::process::geteuid().is_root() })
     }
 
@@ -92,8 +95,8 @@ impl Bubblewrap {
         &self.settings
     }
 
-    fn command(&self, spec: &Spec) -> Command {
-        let mut command = self.program(spec);
+    fn command(&self, spec: &Spec, ports: Option<&Path>) -> Command {
+        let mut command = self.program(spec, ports);
         command.env_clear().current_dir("/");
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
@@ -106,8 +109,8 @@ impl Bubblewrap {
     }
 
     /// Bubblewrap itself, or what becomes bubblewrap once the overlays are there.
-    fn program(&self, spec: &Spec) -> Command {
-        let bubblewrap = self.arguments(spec);
+    fn program(&self, spec: &Spec, ports: Option<&Path>) -> Command {
+        let bubblewrap = self.arguments(spec, ports);
         if spec.overlays.is_empty() {
             let mut command = Command::new(&self.settings.program);
             command.args(bubblewrap);
@@ -121,7 +124,7 @@ impl Bubblewrap {
         command
     }
 
-    fn arguments(&self, spec: &Spec) -> Vec<OsString> {
+    fn arguments(&self, spec: &Spec, ports: Option<&Path>) -> Vec<OsString> {
         let mut arguments = Arguments::default();
         arguments.add(&["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]);
         arguments.add(&["--clearenv", "--cap-drop", "ALL", "--hostname", "baton"]);
@@ -140,17 +143,15 @@ impl Bubblewrap {
             arguments.add(&["--size", &bytes, "--tmpfs", scratch]);
         }
         arguments.bind(false, &self.settings.bridge, BRIDGE.as_ref());
-        if let Some(gateway) = &spec.gateway {
-            arguments.bind(true, &gateway.socket, SOCKET.as_ref());
-        }
-        if let Some(egress) = &spec.egress {
-            arguments.bind(true, &egress.socket, EGRESS.as_ref());
+        if let Some(ports) = ports {
+            arguments.bind(true, ports, PORTS.as_ref());
         }
         arguments.bind_all(&spec.mounts);
         arguments.add(&["--remount-ro", "/dev", "--remount-ro", "/", "--chdir"]);
         arguments.0.push(spec.workdir.clone().into());
         arguments.add(&["--", BRIDGE]);
-        arguments.0.extend(Bridge::of(spec).arguments());
+        let bridge = Bridge { ports_to: Some(PORTS.into()), ..Bridge::of(spec) };
+        arguments.0.extend(bridge.arguments());
         arguments.0
     }
 
@@ -200,7 +201,10 @@ impl Sandbox for Bubblewrap {
                 let what = format!("bubblewrap shows the machine's programs, and no image {image}");
                 return Err(SandboxError::InvalidSpec(what));
             }
-            let running = spawner::spawn(self.command(&spec), 2, &spec.env).await;
+            let ports = Ports::open(&self.settings.state, &spec)?;
+            let command = self.command(&spec, ports.as_ref().map(Ports::path));
+            let inside = Inside::Command { generations: 2 };
+            let running = spawner::spawn(command, inside, &spec.env, ports).await;
             running.map_err(self_test::explain_start)
         })
     }

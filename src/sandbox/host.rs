@@ -6,8 +6,9 @@
 use std::{ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 use super::{
-    BoxFuture, Kind, Owner, ResourceLimits, Running, Sandbox, SandboxError, Spec, bridge::Bridge,
-    spawner,
+    BoxFuture, Kind, Owner, ResourceLimits, Running, Sandbox, SandboxError, Spec,
+    bridge::Bridge,
+    spawner::{self, Inside},
 };
 
 /// Starts commands on the machine itself.
@@ -64,8 +65,7 @@ impl Host {
         let limits = ResourceLimits { processes: None, ..spec.limits.clone() };
         let argv = spec.argv.iter().map(OsString::from).collect();
         let (gateway, egress) = (spec.gateway.clone(), spec.egress.clone());
-        let bridge =
-            Bridge { gateway, egress, lifeline: None, survive_seconds: None, limits, argv };
+        let bridge = Bridge { gateway, egress, limits, argv, ..Bridge::of(spec) };
         command.arg(&self.bridge).args(bridge.arguments()).current_dir(&spec.workdir).env_clear();
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
@@ -101,8 +101,8 @@ impl Sandbox for Host {
                 let what = "the bare machine lays no folder over another".to_owned();
                 return Err(SandboxError::InvalidSpec(what));
             }
-            let generations = u8::from(self.has_namespace);
-            Ok(spawner::spawn(self.command(&spec), generations, &spec.env).await?)
+            let inside = Inside::Bridge { generations: u8::from(self.has_namespace) };
+            Ok(spawner::spawn(self.command(&spec), inside, &spec.env, None).await?)
         })
     }
 }

@@ -6,8 +6,9 @@
 //! [`Bubblewrap`] (namespaces without privileges), [`Container`] (of a Docker or Podman on this machine) and
 //! [`Host`], which is no sandbox and says so.
 //!
-//! Inside, [`bridge`] is the parent of the command: Baton's own executable once more, which sets
-//! limits, carries the loopback port of the model gateway to a Unix socket, and reaps. Before a sandbox
+//! Inside, [`bridge`] comes before the command: Baton's own executable once more, which sets limits. Then it stays
+//! beside the command, carries the loopback port of the model gateway to a Unix socket, and reaps; or, under
+//! bubblewrap, it hands the port to `ports` and becomes the command. Before a sandbox
 //! whose folders are laid over others, [`layers`] mounts them.
 
 pub mod bridge;
@@ -19,6 +20,7 @@ mod kind;
 pub mod layers;
 mod machine;
 mod ownership;
+mod ports;
 mod proc;
 mod running;
 mod self_test;

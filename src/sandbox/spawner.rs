@@ -21,24 +21,42 @@ use tokio::{
     io::{AsyncWriteExt, Interest, unix::AsyncFd},
     process::{ChildStderr, ChildStdin, ChildStdout},
     sync::{oneshot, watch},
+    task::JoinSet,
 };
 
 use super::{
     bridge::environment_header,
+    ports::Ports,
     proc,
     running::{Control, Exit, Input, Output, Running},
     usage::Seen,
 };
 use crate::model::Footprint;
 
-/// Starts a command with piped streams; `generations` says how far below it the bridge is, which is
-/// sent the environment first.
+/// What is inside a sandbox, so many generations below the process that Baton starts.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Inside {
+    /// The bridge, which stays beside the command and hands signals on to it.
+    Bridge {
+        /// How far below.
+        generations: u8,
+    },
+    /// The command, which the bridge has become; it leads its own process group.
+    Command {
+        /// How far below.
+        generations: u8,
+    },
+}
+
+/// Starts a command with piped streams; the bridge below it is sent the environment first. Its ports are
+/// carried as long as anything of it is left.
 ///
 /// The command gets a process group of its own, so that Ctrl-C in Baton's terminal does not reach it.
 pub(super) async fn spawn(
     mut command: Command,
-    generations: u8,
+    inside: Inside,
     env: &[(String, String)],
+    ports: Option<Ports>,
 ) -> io::Result<Running> {
     let header = environment_header(env)?;
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -51,7 +69,7 @@ pub(super) async fn spawn(
         outer,
         outer_handle: pidfd_open(outer, PidfdFlags::empty())?,
         first: OnceLock::new(),
-        generations,
+        inside,
         seen: Seen::default(),
     });
     let streams = streams(&mut guard.0)?;
@@ -59,12 +77,20 @@ pub(super) async fn spawn(
     let control: Arc<dyn Control> = processes.clone();
     let mut running = Running::new(streams, control, proc::reference(outer), exit);
     let ended = followed(&processes.outer_handle)?;
-    tokio::spawn(watch(guard, processes, ended, exit_sender));
+    tokio::spawn(watch(guard, processes, ended, ports, exit_sender));
     if let Some(stdin) = &mut running.stdin {
         // A sandbox that fails at once closes its input: its complaint and exit say why, not this.
         let _ = stdin.write_all(&header).await;
     }
     Ok(running)
+}
+
+impl Inside {
+    fn generations(self) -> u8 {
+        match self {
+            Self::Bridge { generations } | Self::Command { generations } => generations,
+        }
+    }
 }
 
 /// What is known about the processes of one sandbox, seen from outside.
@@ -74,8 +100,8 @@ struct Processes {
     outer_handle: OwnedFd,
     /// The first process of the PID namespace, once it was seen; its death takes all others along.
     first: OnceLock<OwnedFd>,
-    /// How many generations below `outer` the bridge is.
-    generations: u8,
+    /// What is below `outer`.
+    inside: Inside,
     /// What they have used, as far as it was looked at.
     seen: Seen,
 }
@@ -98,9 +124,13 @@ impl Processes {
 
 impl Control for Processes {
     fn interrupt(&self) {
-        if let Some(bridge) = proc::descendant(self.outer, self.generations) {
-            let _ = kill_process(bridge, Signal::INT);
-        }
+        let generations = self.inside.generations();
+        let Some(first) = proc::descendant(self.outer, generations) else { return };
+        let _ = match self.inside {
+            Inside::Bridge { .. } => kill_process(first, Signal::INT),
+            // Before it leads a group it is no command yet.
+            Inside::Command { .. } => kill_process_group(first, Signal::INT),
+        };
     }
 
     /// Kills the outer process and all that is below it.
@@ -175,8 +205,14 @@ async fn watch(
     mut guard: Guard,
     processes: Arc<Processes>,
     ended: AsyncFd<OwnedFd>,
+    ports: Option<Ports>,
     exit: watch::Sender<Option<Exit>>,
 ) {
+    // Dropped with this, and with it the last of the sandbox's network.
+    let mut carrying = JoinSet::new();
+    if let Some(ports) = ports {
+        carrying.spawn(ports.carry());
+    }
     let status = tokio::select! {
         biased;
         status = reap(&mut guard, &processes, &ended) => status,
@@ -186,6 +222,7 @@ async fn watch(
     if let Some(first) = processes.first.get() {
         wait_gone(first).await;
     }
+    carrying.shutdown().await;
     let _ = exit.send(Some(status.map_or(Exit::Signal(Signal::KILL.as_raw()), exit_of)));
 }
 
@@ -208,7 +245,7 @@ async fn reap(
 
 /// Looks for the namespace's first process until it is there; ends at once without a namespace.
 async fn find_first(processes: &Processes) {
-    if processes.generations == 0 {
+    if processes.inside.generations() == 0 {
         return;
     }
     loop {

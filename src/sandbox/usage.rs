@@ -1,7 +1,7 @@
 //! What the processes of a sandbox use, as `/proc` tells it from outside.
 //!
-//! A control group would count more exactly; none is to be had without privileges, and `/proc` is always
-//! there. What processes that have ended used is in the figures of whoever reaped them, and every reaper of
+//! A control group counts more exactly, and a container's does (`container::group`); others have none without
+//! privileges, and `/proc` is always there. What processes that have ended used is in the figures of whoever reaped them, and every reaper of
 //! a sandbox is one of its own processes, up to the one that Baton started.
 
 use std::{
@@ -52,9 +52,18 @@ struct Looks {
 impl Seen {
     /// Looks at a process and all below it; after the last look nothing changes any more.
     pub(super) fn look(&self, first: Pid) -> Footprint {
+        self.look_with(first, |seen| seen)
+    }
+
+    /// The same, with what somebody knows better than the processes tell.
+    pub(super) fn look_with(
+        &self,
+        first: Pid,
+        amend: impl FnOnce(Footprint) -> Footprint,
+    ) -> Footprint {
         let mut looks = self.looks();
         if !looks.over {
-            looks.footprint = looks.footprint.then(below(first));
+            looks.footprint = looks.footprint.then(amend(below(first)));
         }
         looks.footprint
     }
@@ -62,6 +71,11 @@ impl Seen {
     /// Looks once more, at the end.
     pub(super) fn look_last(&self, first: Pid) {
         self.look(first);
+        self.end();
+    }
+
+    /// Nothing that is seen later counts.
+    pub(super) fn end(&self) {
         let mut looks = self.looks();
         looks.footprint.memory = 0;
         looks.over = true;

@@ -19,10 +19,10 @@ use tokio::{
 };
 
 use super::{
-    Mirror, Workspace, WorkspaceError, Workspaces,
+    Mirror, Workspace, WorkspaceError, WorkspaceKey, Workspaces,
     git::{Git, Group, complaint},
 };
-use crate::model::Sha;
+use crate::model::{RepositoryId, Sha};
 
 /// A boxed future, so that [`Inside`] can be an object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -64,6 +64,11 @@ pub struct Imported {
     pub reference: String,
 }
 
+/// Where the mirror has what was imported of a workspace.
+fn reference_of(key: &WorkspaceKey) -> String {
+    format!("refs/baton/agents/{}", key.as_str())
+}
+
 /// Runs inside. Everything it reads is the agent's, so nothing it prints is trusted.
 const PACK: &str = r#"set -e
 if [ -n "$2" ] && [ -n "$(git status --porcelain)" ]; then
@@ -92,7 +97,7 @@ impl Workspaces {
         let taken = tokio::time::timeout(limit, self.take(workspace, inside, import)).await;
         let too_long = |_| WorkspaceError::TooLarge(format!("it took more than {limit:?}"));
         let (head, incoming) = taken.map_err(too_long)??;
-        let reference = format!("refs/baton/agents/{}", workspace.key.as_str());
+        let reference = reference_of(&workspace.key);
         let (base, pack) = (workspace.base.clone(), incoming.0.clone());
         let imported = self.read(workspace.repository, move |mirror| {
             let commits = mirror.judge(&pack, &base, &head)?;
@@ -100,6 +105,42 @@ impl Workspaces {
             Ok(Imported { head, commits, reference })
         });
         imported.await
+    }
+
+    /// The commit that an import of this workspace has left in the mirror, if one has.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Read`] when there is no mirror.
+    pub async fn imported(
+        &self,
+        repository: RepositoryId,
+        key: &WorkspaceKey,
+    ) -> Result<Option<Sha>, WorkspaceError> {
+        let reference = reference_of(key);
+        let reading = self.read(repository, move |mirror| {
+            let found = mirror.repository.find_reference(&reference).ok();
+            found.and_then(|found| found.target()).map(super::read::sha).transpose()
+        });
+        reading.await
+    }
+
+    /// Forgets that commit, which has another name by now or is not wanted.
+    ///
+    /// # Errors
+    /// When the mirror cannot be written.
+    pub async fn forget_import(
+        &self,
+        repository: RepositoryId,
+        key: &WorkspaceKey,
+    ) -> Result<(), WorkspaceError> {
+        let reference = reference_of(key);
+        let forgetting = self.read(repository, move |mirror| {
+            match mirror.repository.find_reference(&reference) {
+                Ok(mut found) => Ok(found.delete()?),
+                Err(_) => Ok(()),
+            }
+        });
+        forgetting.await
     }
 
     /// Gets the pack out of the sandbox and through `index-pack`, into a folder of its own.

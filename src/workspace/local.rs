@@ -5,9 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use git2::{Repository, StatusOptions};
+use git2::{BranchType, Repository, StatusOptions};
 
-use super::{WorkspaceError, Workspaces, git::Git, read::sha};
+use super::{
+    WorkspaceError, Workspaces,
+    git::Git,
+    read::{oid, sha},
+};
 use crate::model::{BranchName, RepositoryId, Sha};
 
 /// Git reads another account's repository only if it is told to; who named the folder has decided. And
@@ -52,6 +56,22 @@ impl Local {
             }
         };
         Ok(Self { folder, name, head, changed_files })
+    }
+
+    /// A branch that is at a commit, if one is.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn branch_at(&self, head: &Sha) -> Result<Option<BranchName>, WorkspaceError> {
+        let repository = Repository::open(&self.folder)?;
+        let head = oid(head)?;
+        for branch in repository.branches(Some(BranchType::Local))? {
+            let (branch, _) = branch?;
+            if branch.get().target() == Some(head) {
+                return Ok(branch.name()?.and_then(|name| BranchName::new(name).ok()));
+            }
+        }
+        Ok(None)
     }
 
     /// The branch of that name, or the first of `name-2`, `name-3`, … that is not there yet. Git keeps

@@ -25,6 +25,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::{
+    absent::{Lack, skip},
     database::TestDatabase,
     place::Place,
     server::{Operator, Process, database_url},
@@ -203,7 +204,7 @@ async fn claude_runs_no_hook_helper_or_server_that_a_repository_brings_in_a_cont
 
 async fn claude_plays_unharmed(place: Place) {
     let Some(claude) = baton::app::installed_claude() else {
-        eprintln!("SKIPPED: the claude program is not installed, so nothing is shown about it");
+        skip(Lack::Claude, "the claude program is not installed");
         return;
     };
     plays_unharmed(
@@ -228,7 +229,7 @@ async fn codex_runs_and_reads_nothing_that_a_repository_brings_in_a_container() 
 
 async fn codex_plays_unharmed(place: Place) {
     let Some(codex) = baton::app::installed_codex() else {
-        eprintln!("SKIPPED: the codex program is not installed, so nothing is shown about it");
+        skip(Lack::Codex, "the codex program is not installed");
         return;
     };
     plays_unharmed(

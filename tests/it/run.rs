@@ -1,6 +1,7 @@
 //! `baton run`: what somebody gets who has a repository and a request, and no GitHub.
 
 mod building;
+mod killed;
 
 use std::{
     fs,
@@ -144,12 +145,25 @@ impl Desk {
         Ran::of(running.await.unwrap())
     }
 
-    /// Nothing is left but what was there and the branches.
+    /// What commands have under way in their folders, and sockets there.
+    fn under_way(&self) -> Vec<String> {
+        let inside = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+        let all = inside(self.folder.path())
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("baton-runs-"));
+        let quarters = all.flat_map(|all| inside(&all.path()).collect::<Vec<_>>());
+        let folders = ["begun", "workspaces", "sandbox/ports", "sandbox/lines"];
+        let places = quarters.flat_map(|one| folders.map(|name| one.path().join(name)));
+        let kept = places.flat_map(|place| inside(&place).collect::<Vec<_>>());
+        kept.map(|entry| entry.path().display().to_string()).collect()
+    }
+
+    /// Nothing is left but what was there, the branches, and what serves the next command.
     async fn end(self) {
         let mut left = leftovers::of_processes(self.folder.path()).await;
         let entries = fs::read_dir(self.folder.path()).unwrap().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         left.extend(names.filter(|name| name.starts_with("baton-run-")));
+        left.extend(self.under_way());
         assert!(left.is_empty(), "left behind: {left:#?}");
         self.models.shutdown().await;
         self.openai.shutdown().await;

@@ -24,6 +24,7 @@ mod usage;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Instant};
 
+use crate::support::containers::Daemon as _;
 use baton::sandbox::Kind;
 use house::House;
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -103,6 +104,9 @@ async fn conform(house: House) {
     if let Some(podman) = &house.podman {
         assert_eq!(podman.containers(), [""; 0], "left behind");
     }
+    if let Some(docker) = &house.docker {
+        assert_eq!(docker.containers(), [""; 0], "left behind");
+    }
 }
 
 enum Case {
@@ -142,6 +146,13 @@ async fn every_case_holds_in_bubblewrap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_holds_in_a_container() {
     if let Some(house) = house::containers() {
+        conform(house).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_holds_in_a_container_of_docker() {
+    if let Some(house) = house::containers_of_docker() {
         conform(house).await;
     }
 }

@@ -48,6 +48,8 @@ use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::support::absent::{Lack, skip};
+
 const REPOSITORY: RepositoryId = RepositoryId(17);
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -175,7 +177,7 @@ impl House {
 
     fn sandbox(&self) -> Option<InSandbox> {
         if Command::new("bwrap").arg("--version").output().is_err() {
-            eprintln!("SKIPPED: bubblewrap is not installed, this test showed nothing");
+            skip(Lack::Bubblewrap, "bubblewrap is not installed");
             return None;
         }
         let settings = sandbox::Settings {

@@ -24,14 +24,19 @@ pub(super) async fn policy_at(runtime: &Runtime, head: &Sha) -> anyhow::Result<P
 }
 
 impl Local {
-    /// The commands of the set-up that agents need; none where policy names none, or on the bare machine,
-    /// where they build with what is there.
-    #[must_use]
-    pub fn set_up_commands(&self) -> &[String] {
-        self.ground.as_ref().map_or(&[], |ground| &ground.commands)
+    /// The commands of the set-up that has to be run; none where policy names none, where an earlier command ran
+    /// the same, or on the bare machine, where agents build with what is there.
+    ///
+    /// # Errors
+    /// When the folder of what set-ups brought cannot be read.
+    pub fn set_up_commands(&self) -> anyhow::Result<&[String]> {
+        let Some(ground) = &self.ground else { return Ok(&[]) };
+        let is_there = self.runtime.workspaces.layer(REPOSITORY, &ground.key)?.is_some();
+        Ok(if is_there { &[] } else { &ground.commands })
     }
 
-    /// Runs the set-up. What it brings serves every request of this command, and goes with it.
+    /// Runs the set-up. What it brings serves every request, and those of later commands as long as the lock files
+    /// and the commands are the same.
     ///
     /// # Errors
     /// When a command of it fails: the text has the end of what it printed.

@@ -4,15 +4,22 @@
 //! - `books`    – who the agents are and what they have spent, in memory
 //! - `building` – the repository's policy, and what agents build with
 //! - `work`     – one request, from its prompt to a branch
+//! - `quarters` – the folder that they work in, which the next command on the repository finds
+//! - `left`     – what a command that was killed left there
 
 mod books;
 mod building;
+mod left;
+mod quarters;
 mod work;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context, bail};
-use tempfile::TempDir;
 
 use super::{parts, place};
 use crate::{
@@ -20,16 +27,18 @@ use crate::{
     clock::Clock,
     config::{self, SandboxChoice},
     gateway::Gateway,
-    model::{Micros, RepositoryId},
+    model::{Keep, Micros, RepositoryId},
     workspace::{self, Rules},
 };
 use books::Books;
+use quarters::Quarters;
 
 pub use crate::{
     agent::{Note, Order, Wires},
     model::Fetch,
     workspace::Local as Repository,
 };
+pub use left::{Kept, Left};
 pub use work::{Change, Done, Work};
 
 /// The one repository there is.
@@ -46,7 +55,8 @@ pub struct Options {
     pub bare: bool,
 }
 
-/// A repository with what agents on it need. Nothing of it is left when it is stopped or dropped.
+/// A repository with what agents on it need. Of its folder the copy of the repository and what set-ups brought stay
+/// for the next command, and what agents were at when this one is killed.
 pub struct Local {
     repository: workspace::Local,
     runtime: Runtime,
@@ -61,7 +71,9 @@ pub struct Local {
     model: String,
     /// Only one branch at a time is given to the repository.
     handing_over: tokio::sync::Mutex<()>,
-    _folder: TempDir,
+    quarters: Quarters,
+    /// How many agents are in the folder whose work could not be taken over yet: numbers that are taken.
+    taken: i64,
 }
 
 impl Local {
@@ -78,9 +90,9 @@ impl Local {
         if options.bare {
             agents.sandbox = SandboxChoice::Host;
         }
-        let folder = tempfile::Builder::new().prefix("baton-run-").tempdir()?;
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))?;
-        let data = place::prepare(folder.path())?;
+        let quarters = Quarters::take(&std::env::temp_dir(), &repository.folder)
+            .context("taking a folder for the agents")?;
+        let data = place::prepare(quarters.folder())?;
         let books = Arc::new(Books::new(options.budget));
         let settings = parts::gateway_settings(&agents, &data, &[]);
         let gateway = Gateway::start(settings, Arc::clone(&books) as _, Clock::system())?;
@@ -91,6 +103,7 @@ impl Local {
             gateway.stop().await;
             bail!("no agent can start: {remedy}");
         }
+        collect(&runtime.workspaces)?;
         let copied = runtime.workspaces.copy(REPOSITORY, &repository).await;
         copied.with_context(|| format!("copying {}", repository.folder.display()))?;
         let policy = building::policy_at(&runtime, &repository.head).await?;
@@ -111,7 +124,8 @@ impl Local {
             provider: agents.provider,
             model: agents.model,
             handing_over: tokio::sync::Mutex::new(()),
-            _folder: folder,
+            taken: newest_of(&quarters)?,
+            quarters,
         })
     }
 
@@ -125,6 +139,21 @@ impl Local {
     pub async fn stop(self) {
         self.gateway.stop().await;
     }
+}
+
+/// The highest number of an agent whose work is still to be taken over.
+fn newest_of(quarters: &Quarters) -> anyhow::Result<i64> {
+    let begun = quarters.begun().context("reading what an earlier command began")?;
+    Ok(begun.iter().map(|begun| begun.agent.0).max().unwrap_or(0))
+}
+
+/// Takes away what earlier commands brought and none has used for long.
+fn collect(workspaces: &workspace::Workspaces) -> anyhow::Result<()> {
+    let keep = Keep::default();
+    let age = Duration::from_secs(u64::from(keep.days) * 24 * 3600);
+    workspaces.collect(&keep, SystemTime::now())?;
+    workspaces.collect_layers(Clock::system().now() - age, keep.bytes)?;
+    Ok(())
 }
 
 /// A minute of an agent's time limits.

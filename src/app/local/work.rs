@@ -1,10 +1,11 @@
 //! One request: what the agent is told, its life, and the branch that it leaves.
 
+use anyhow::Context;
 use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{Local, MINUTE, REPOSITORY};
+use super::{Local, MINUTE, REPOSITORY, quarters::Begun};
 use crate::{
     agent::{Assignment, Patience, Wires, prompt::Request},
     gateway::token_hash,
@@ -66,15 +67,23 @@ impl Local {
     pub async fn carry_out(&self, work: &Work, wires: Wires) -> anyhow::Result<Done> {
         let supplies = self.supplies(work.role)?;
         let assignment = Assignment { supplies, ..self.assignment(work).await? };
+        let begun = Begun {
+            agent: assignment.agent,
+            role: work.role,
+            text: work.text.clone(),
+            base: assignment.base.clone(),
+        };
+        self.quarters.begin(&begun).context("writing down what is begun")?;
         let token = token_hash(assignment.token.expose_secret());
         self.books.admit(token, assignment.agent, &assignment.model);
         let life = self.runtime.play(&assignment, wires).await;
         self.books.dismiss(token);
         let head = life.head.filter(|head| *head != self.repository.head);
         let change = match head {
-            Some(head) => Some(self.hand_over(work, head).await?),
+            Some(head) => Some(self.hand_over(&begun, head).await?),
             None => None,
         };
+        self.ended(&begun).await?;
         let cost = self.books.spent_by(assignment.agent);
         Ok(Done { end: life.end, outcome: life.outcome, change, cost })
     }
@@ -95,7 +104,7 @@ impl Local {
             linger: LINGER,
         };
         Ok(Assignment {
-            agent: AgentId(work.number),
+            agent: AgentId(self.taken + work.number),
             role: work.role,
             provider: self.provider.clone(),
             model: self.model.clone(),
@@ -122,8 +131,14 @@ impl Local {
         reading.await
     }
 
-    async fn hand_over(&self, work: &Work, head: Sha) -> Result<Change, WorkspaceError> {
-        let (base, to, rules) = (self.repository.head.clone(), head.clone(), self.rules.clone());
+    /// Makes a branch of an agent's commits. One that the repository does not take stays written down, and the
+    /// next command tries again.
+    pub(super) async fn hand_over(
+        &self,
+        begun: &Begun,
+        head: Sha,
+    ) -> Result<Change, WorkspaceError> {
+        let (base, to, rules) = (begun.base.clone(), head.clone(), self.rules.clone());
         let read = self.runtime.workspaces.read(REPOSITORY, move |mirror| {
             let commits = mirror.commits(&base, &to)?.len();
             let refusal = mirror.refusal(&base, &to, &rules)?;
@@ -131,7 +146,7 @@ impl Local {
         });
         let (commits, files, refusal) = read.await?;
         let _one_at_a_time = self.handing_over.lock().await;
-        let branch = self.repository.free_branch(&branch(&work.text))?;
+        let branch = self.repository.free_branch(&branch(&begun.text))?;
         let workspaces = &self.runtime.workspaces;
         workspaces.hand_over(REPOSITORY, &head, &self.repository, &branch).await?;
         Ok(Change { branch, head, commits, files, refusal })

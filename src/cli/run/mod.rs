@@ -80,6 +80,7 @@ impl Run {
         screen.begin(&repository, &config.agents, budget, self.bare);
         let options = Options { bridge: None, budget, bare: self.bare };
         let local = Arc::new(Local::start(config, repository, options).await?);
+        local.take_over().await?.iter().for_each(|left| screen.left(left));
         set_up(&local, &screen).await?;
         let all_succeeded = self.carry_out(&local, works, &screen).await;
         screen.end(local.spent());
@@ -155,7 +156,7 @@ impl Run {
 
 /// Runs what the repository's policy names to be run before anything is built. A signal ends it.
 async fn set_up(local: &Local, screen: &Screen) -> anyhow::Result<()> {
-    screen.sets_up(local.set_up_commands());
+    screen.sets_up(local.set_up_commands()?);
     let (notes, mut heard) = mpsc::channel(NOTES);
     // Nobody gives orders: whoever ends it drops it, and its sandbox with it.
     let (_give, orders) = mpsc::channel(1);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Instant};
 use serde_json::json;
 
 use crate::{
-    app::local::{Change, Done, Fetch, Note, Repository, Work},
+    app::local::{Change, Done, Fetch, Kept, Left, Note, Repository, Work},
     cli::output::{plain, plain_lines},
     config::Agents,
     model::{Micros, Outcome, Refusal, Stop, TodoState, Untrusted},
@@ -100,6 +100,29 @@ impl Screen {
             | Note::Cost(_)
             | Note::Retried => {}
         }
+    }
+
+    /// Says what became of a request of an earlier command that was killed.
+    pub fn left(&self, left: &Left) {
+        if self.json {
+            println!("{}", left_as_json(left));
+            return;
+        }
+        let asked = left.text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let words = match &left.kept {
+            Kept::Nothing => "its agent had changed nothing".to_owned(),
+            Kept::Branch(change) => format!("nothing is lost\n{}", change_text(change)),
+            Kept::Known(branch) => format!("nothing is lost, it is on the branch {branch}"),
+            Kept::Later(error) => {
+                let why = plain_lines(&format!("{error:#}"));
+                format!("what it left is kept, and the next command tries again: {why}")
+            }
+        };
+        println!(
+            "\nAn earlier command was killed, and this is not run again: {}",
+            plain(asked.trim())
+        );
+        println!("{words}\n");
     }
 
     pub fn begins(&self, work: &Work) {
@@ -272,18 +295,30 @@ fn reason(refusal: &Refusal) -> String {
     }
 }
 
+fn change_as_json(change: &Change) -> serde_json::Value {
+    let files = change
+        .files
+        .iter()
+        .map(|file| json!({ "path": file.path, "added": file.added, "removed": file.removed }));
+    json!({
+        "branch": change.branch.as_str(), "head": change.head.as_str(),
+        "commits": change.commits, "files": files.collect::<Vec<_>>(),
+        "refusal": change.refusal.as_ref().map(reason),
+    })
+}
+
+fn left_as_json(left: &Left) -> serde_json::Value {
+    let kept = match &left.kept {
+        Kept::Nothing => json!({ "change": null }),
+        Kept::Branch(change) => json!({ "change": change_as_json(change) }),
+        Kept::Known(branch) => json!({ "change": { "branch": branch.as_str() } }),
+        Kept::Later(error) => json!({ "problem": format!("{error:#}") }),
+    };
+    json!({ "killed": left.text, "kept": kept })
+}
+
 fn as_json(work: &Work, done: &Done) -> serde_json::Value {
-    let change = done.change.as_ref().map(|change| {
-        let files = change
-            .files
-            .iter()
-            .map(|file| json!({ "path": file.path, "added": file.added, "removed": file.removed }));
-        json!({
-            "branch": change.branch.as_str(), "head": change.head.as_str(),
-            "commits": change.commits, "files": files.collect::<Vec<_>>(),
-            "refusal": change.refusal.as_ref().map(reason),
-        })
-    });
+    let change = done.change.as_ref().map(change_as_json);
     json!({
         "request": work.number, "role": work.role.name(), "succeeded": done.succeeded(),
         "problem": done.problem(), "outcome": done.outcome, "change": change,

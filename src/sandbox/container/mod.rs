@@ -17,6 +17,7 @@
 mod body;
 mod daemon;
 mod flow;
+mod group;
 mod lifeline;
 mod record;
 mod seccomp;

@@ -18,7 +18,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{lifeline::Lifeline, talk::Hearing};
+use super::{group::Group, lifeline::Lifeline, talk::Hearing};
 use crate::{
     model::Footprint,
     sandbox::{Exit, Kept, running::Control, usage::Seen},
@@ -42,12 +42,14 @@ pub(super) struct Orders {
     orders: mpsc::UnboundedSender<Order>,
     /// The bridge's number on this machine, once it has called; never where the daemon is on another.
     bridge: OnceLock<Pid>,
+    /// The container's control group, where it has one.
+    group: OnceLock<Option<Group>>,
     seen: Seen,
 }
 
 impl Orders {
     pub(super) fn new(orders: mpsc::UnboundedSender<Order>) -> Self {
-        Self { orders, bridge: OnceLock::new(), seen: Seen::default() }
+        Self { orders, bridge: OnceLock::new(), group: OnceLock::new(), seen: Seen::default() }
     }
 
     /// Takes down who is at the other end of the lifeline.
@@ -59,9 +61,17 @@ impl Orders {
 
     /// Looks once more, while the bridge is still there.
     pub(super) fn look_last(&self) {
-        if let Some(bridge) = self.bridge.get() {
-            self.seen.look_last(*bridge);
+        if self.bridge.get().is_some() {
+            self.look();
+            self.seen.end();
         }
+    }
+
+    /// What the container's processes tell, and its control group.
+    fn seen_with(&self, bridge: Pid) -> Footprint {
+        let group = self.group.get_or_init(|| Group::of(bridge));
+        let amend = |seen| group.as_ref().map_or(seen, |group| group.amend(seen));
+        self.seen.look_with(bridge, amend)
     }
 }
 
@@ -78,7 +88,7 @@ impl Control for Orders {
 
     fn look(&self) -> Footprint {
         match self.bridge.get() {
-            Some(bridge) => self.seen.look(*bridge),
+            Some(bridge) => self.seen_with(*bridge),
             None => self.last(),
         }
     }

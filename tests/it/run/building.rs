@@ -33,7 +33,11 @@ async fn what_a_set_up_brings_every_request_has() {
     let ran = desk.run(&[REQUEST, "Once more"]).await;
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
     assert_eq!(ran.out.matches("set-up: mkdir").count(), 1, "{}", ran.out);
-    for branch in [BRANCH, "baton/once-more"] {
+    // A later command finds it; one whose lock files or commands are others makes its own.
+    let ran = desk.run(&["And later"]).await;
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.error);
+    assert!(!ran.out.contains("set-up:"), "{}", ran.out);
+    for branch in [BRANCH, "baton/once-more", "baton/and-later"] {
         assert_eq!(desk.git(&["show", &format!("{branch}:word")]), "brought");
         let files = desk.git(&["ls-tree", "-r", "--name-only", branch]);
         assert!(!files.contains("vendor"), "{files}");

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use baton::sandbox::{Exit, Running, is_alive};
+use baton::sandbox::{Exit, Kind, Running, is_alive};
 use tokio::io::AsyncReadExt;
 
 use super::house::{self, House, eventually, mark, shell, sleepers, somebody_has, text};
@@ -73,13 +73,21 @@ pub async fn what_takes_no_notice_of_an_interrupt_is_killed_in_the_second_step(h
     assert!(!somebody_has(&mark));
 }
 
-/// The bridge has the same account as its command and holds the environment.
+/// The bridge has the same account as its command and holds the environment. Under bubblewrap it is gone, and what
+/// is left beside the command is bubblewrap's own process, which was given a path to look programs up in.
 pub async fn the_bridge_is_closed_to_its_command(house: &House) {
     let script = "for file in environ mem maps; do \
                     head -c 1 /proc/$PPID/$file >/dev/null 2>&1 && echo read $file; \
                   done; ls /proc/$PPID/fd >/dev/null 2>&1 && echo listed; \
                   head -c 1 /proc/$$/environ >/dev/null && echo looked";
-    let taken = house.run(shell(script)).await;
+    let gone = "tr '\\0' '\\n' </proc/$PPID/environ | grep -v ^PATH=; \
+                for process in /proc/[0-9]*; do \
+                  tr '\\0' ' ' <$process/cmdline | grep -q '^/baton/baton ' && echo a bridge; \
+                done; head -c 1 /proc/$$/environ >/dev/null && echo looked";
+    let script = if house.kind() == Kind::Bubblewrap { gone } else { script };
+    let mut spec = shell(script);
+    spec.env.push(("SECRET".into(), "of the command".into()));
+    let taken = house.run(spec).await;
     assert_eq!(text(&taken.stdout), "looked", "{taken:?}");
 }
 

@@ -18,13 +18,18 @@ use baton::sandbox::{
 };
 use tempfile::TempDir;
 
-use crate::support::containers::{IMAGE, Podman};
+use crate::support::{
+    absent::{Lack, skip},
+    containers::{Daemon, IMAGE, Podman},
+    docker::Docker,
+};
 
 /// Everything one case needs.
 pub struct House {
     pub folder: TempDir,
     pub sandbox: Box<dyn Sandbox>,
     pub podman: Option<Arc<Podman>>,
+    pub docker: Option<Arc<Docker>>,
 }
 
 pub const EXECUTABLE: &str = env!("CARGO_BIN_EXE_baton");
@@ -47,13 +52,13 @@ pub fn bubblewrap_with(settings: impl FnOnce(&mut Settings)) -> House {
     };
     settings(&mut wanted);
     let sandbox = Box::new(Bubblewrap::new(wanted).unwrap());
-    House { folder, sandbox, podman: None }
+    House { folder, sandbox, podman: None, docker: None }
 }
 
 /// A house with bubblewrap, or `None`, loudly, where it is not installed.
 pub fn bubblewrap() -> Option<House> {
     if Command::new("bwrap").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: bubblewrap is not installed, so nothing is shown about it");
+        skip(Lack::Bubblewrap, "bubblewrap is not installed");
         return None;
     }
     Some(bubblewrap_with(|_| ()))
@@ -87,7 +92,7 @@ pub fn containers_with(
     let mut wanted = container_settings(podman.socket(), folder.path());
     settings(&mut wanted);
     let sandbox = Box::new(Container::new(wanted).unwrap());
-    House { folder, sandbox, podman: Some(Arc::clone(podman)) }
+    House { folder, sandbox, podman: Some(Arc::clone(podman)), docker: None }
 }
 
 /// A house with containers, or `None`, loudly, where there are none.
@@ -96,9 +101,18 @@ pub fn containers() -> Option<House> {
     Some(containers_with(&podman, |_| ()))
 }
 
+/// The same with Docker's daemon.
+pub fn containers_of_docker() -> Option<House> {
+    let docker = Arc::new(Docker::start()?);
+    let folder = folder();
+    let settings = container_settings(docker.socket(), folder.path());
+    let sandbox = Box::new(Container::new(settings).unwrap());
+    Some(House { folder, sandbox, podman: None, docker: Some(docker) })
+}
+
 pub fn bare_machine() -> House {
     let sandbox = Box::new(Host::new(EXECUTABLE.into(), Owner::default()));
-    House { folder: folder(), sandbox, podman: None }
+    House { folder: folder(), sandbox, podman: None, docker: None }
 }
 
 pub fn shell(script: &str) -> Spec {

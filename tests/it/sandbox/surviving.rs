@@ -10,11 +10,14 @@ use super::{
     house::{House, container_at, containers, eventually, mark, shell, sleepers, text},
     streams,
 };
-use crate::support::containers::Podman;
+use crate::support::{
+    containers::{Daemon, Podman},
+    docker::Docker,
+};
 
 /// What one Baton left to another: a container's reference, and the folder that it is found by.
 struct Left {
-    podman: Podman,
+    daemon: Box<dyn Daemon>,
     folder: tempfile::TempDir,
     reference: String,
 }
@@ -23,9 +26,18 @@ impl Left {
     /// Lets a process start a script in a container, give it some input, and be killed once it has printed
     /// so many lines.
     async fn of(script: &str, input: &str, lines: usize, seconds: u64) -> Option<Self> {
-        let podman = Podman::start()?;
+        Some(Self::under(Box::new(Podman::start()?), script, input, lines, seconds).await)
+    }
+
+    async fn under(
+        daemon: Box<dyn Daemon>,
+        script: &str,
+        input: &str,
+        lines: usize,
+        seconds: u64,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (socket, place) = (podman.socket(), folder.path().join("left"));
+        let (socket, place) = (daemon.socket(), folder.path().join("left"));
         let environment = [
             ("BATON_TEST_SOCKET", socket.to_str().unwrap()),
             ("BATON_TEST_FOLDER", folder.path().to_str().unwrap()),
@@ -39,11 +51,11 @@ impl Left {
         eventually("it has printed that", || place.exists()).await;
         holder.kill();
         let reference = std::fs::read_to_string(place).unwrap();
-        Some(Self { podman, folder, reference })
+        Self { daemon, folder, reference }
     }
 
     fn sandbox(&self, seconds: u64) -> impl Sandbox + use<> {
-        container_at(self.podman.socket(), self.folder.path(), seconds)
+        container_at(self.daemon.socket(), self.folder.path(), seconds)
     }
 
     async fn resumed(&self, kept: Kept) -> Option<Running> {
@@ -51,7 +63,7 @@ impl Left {
     }
 
     fn is_gone(&self) -> bool {
-        self.podman.containers().is_empty()
+        self.daemon.containers().is_empty()
     }
 }
 
@@ -92,11 +104,21 @@ const ECHO: &str = "echo up; n=0; while read -r line; do n=$((n+1)); echo \"$n $
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_goes_on_where_its_baton_was_killed_and_reads_nothing_twice() {
     let Some(left) = Left::of(ECHO, "one\ntwo\n", 1, 60).await else { return };
-    let before = left.podman.containers();
+    goes_on(left).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_a_container_of_docker_goes_on_where_its_baton_was_killed() {
+    let Some(docker) = Docker::start() else { return };
+    goes_on(Left::under(Box::new(docker), ECHO, "one\ntwo\n", 1, 60).await).await;
+}
+
+async fn goes_on(left: Left) {
+    let before = left.daemon.containers();
     let kept = Kept { out: 3, err: 0 };
     let mut running = left.resumed(kept).await.expect("it is found");
     assert_eq!(running.reference(), left.reference);
-    assert_eq!(left.podman.containers(), before, "the same container");
+    assert_eq!(left.daemon.containers(), before, "the same container");
     let mut stdin = running.stdin.take().unwrap();
     stdin.write_all(b"one\ntwo\nthree\n").await.unwrap();
     drop(stdin);
@@ -167,7 +189,7 @@ async fn what_is_not_looked_for_is_ended_and_what_is_looked_for_is_left() {
     let sandbox = left.sandbox(60);
     let keep = [left.reference.clone()];
     assert_eq!(sandbox.clear(&keep).await.unwrap(), 0);
-    assert_eq!(left.podman.containers().len(), 1);
+    assert_eq!(left.daemon.containers().len(), 1);
     assert_eq!(sandbox.clear(&[]).await.unwrap(), 1);
     assert!(left.is_gone() && left.resumed(Kept { out: 3, err: 0 }).await.is_none());
 }
@@ -196,8 +218,8 @@ impl Sandbox for Surviving {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_and_ends_of_what_could_survive_are_those_of_every_other() {
-    let Some(House { folder, sandbox, podman }) = containers() else { return };
-    let house = House { folder, sandbox: Box::new(Surviving(sandbox)), podman };
+    let Some(House { folder, sandbox, podman, docker }) = containers() else { return };
+    let house = House { folder, sandbox: Box::new(Surviving(sandbox)), podman, docker };
     streams::exit_codes_and_signals_come_out(&house).await;
     streams::the_environment_is_what_the_spec_names_and_nothing_else(&house).await;
     streams::ten_megabytes_in_one_line_and_broken_text_pass_unchanged_and_in_order(&house).await;

@@ -6,12 +6,17 @@ use emulators::{models::Crew, registry::Registry};
 use serde_json::json;
 
 use super::{ended, samples::Sample, story};
-use crate::support::{baton::progress, containers::IMAGE, place::Place};
+use crate::support::{
+    absent::{Lack, skip},
+    baton::progress,
+    containers::IMAGE,
+    place::Place,
+};
 
 #[tokio::test]
 async fn a_toolchain_that_the_server_has_not_is_named_with_what_its_operator_can_do() {
     if ["/usr/bin/go", "/usr/local/bin/go"].iter().any(|go| std::path::Path::new(go).exists()) {
-        eprintln!("SKIPPED: there is a go on this machine, this test showed nothing");
+        skip(Lack::Machine, "there is a go on this machine");
         return;
     }
     let registry = Registry::start().await.unwrap();

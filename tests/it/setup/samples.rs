@@ -11,6 +11,8 @@ use emulators::registry::{NAME, Registry, VERSION};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::absent::{Lack, skip};
+
 /// Tries what no sandbox may: to reach the registry itself, past the proxy. Fails where that works.
 const PROBE: &str = "import net from 'node:net';
 const socket = net.connect(PORT, '127.0.0.1');
@@ -76,7 +78,7 @@ fn runs(program: &str, arguments: &[&str]) -> bool {
     let there = Command::new(program).args(arguments).output();
     let there = there.is_ok_and(|output| output.status.success());
     if !there {
-        eprintln!("SKIPPED: {program} {arguments:?} does not run here, this test showed nothing");
+        skip(Lack::Machine, format!("{program} {arguments:?} does not run here"));
     }
     there
 }
@@ -211,7 +213,7 @@ fn toolchain() -> Option<(Option<TempDir>, PathBuf)> {
         let linked =
             Command::new("cp").arg("-al").arg(own.join(part)).arg(&place).output().unwrap();
         if !linked.status.success() {
-            eprintln!("SKIPPED: {} cannot be linked to, this test showed nothing", own.display());
+            skip(Lack::Machine, format!("{} cannot be linked to", own.display()));
             return None;
         }
     }

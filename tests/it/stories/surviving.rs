@@ -24,7 +24,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-use super::whole::pinned;
+use super::{roles, whole::codex_program};
 use crate::support::{
     containers::{IMAGE, Podman},
     database::TestDatabase,
@@ -55,13 +55,27 @@ enum Midst {
     LastTool,
     /// It waits for its model's first answer, which never comes.
     Request,
+    /// It waits in a tool, and then asks leave for what policy allows and for what it does not; then it waits for
+    /// its model, which answers no more; then in a tool again.
+    Leave,
 }
+
+/// Which program plays the crew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Program {
+    Command,
+    Claude,
+    Codex,
+}
+
+/// What Claude Code asks leave for: a file that policy leaves to it, and one that it protects.
+const FILES: [&str; 2] = [".mcp.json", ".claude/settings.json"];
 
 /// A crew whose coder waits.
 struct Waiting {
     crew: Crew,
     midst: Midst,
-    /// How often the coder's model was asked for a first step.
+    /// How often the coder's model was asked for the step that it does not answer the first time.
     begun: AtomicUsize,
     /// The user's texts in the coder's last request.
     heard: Mutex<Vec<String>>,
@@ -75,31 +89,50 @@ impl Waiting {
 
     fn step(&self, request: &Request) -> Answer {
         let outcome = json!({"summary": "It is settled.", "tests_run": "", "notes": ""});
+        // Codex is given its outcome as text, at the very end.
+        let by_tool = request.offers("StructuredOutput");
+        let concluded = |answer: Answer| match by_tool {
+            true => answer.and_tool("StructuredOutput", outcome.clone()),
+            false => answer,
+        };
+        let over = || match by_tool {
+            true => Answer::tool("StructuredOutput", outcome.clone()),
+            false => Answer::text(outcome.to_string()),
+        };
         let last = || {
-            Answer::text("now the change")
-                .and_tool("Bash", json!({ "command": COMMIT }))
-                .and_tool("StructuredOutput", outcome.clone())
+            concluded(Answer::text("now the change").and_tool("Bash", json!({ "command": COMMIT })))
         };
         if request.last_user_text().is_some_and(|text| text.contains(WORD)) {
-            return Answer::tool("StructuredOutput", outcome);
+            return over();
         }
         let results = request.tool_results_since_last_user_text().len();
         match (self.midst, results) {
-            (Midst::Request, 0) if self.begun.fetch_add(1, Ordering::SeqCst) == 0 => {
+            (Midst::Request, 0) | (Midst::Leave, 3)
+                if self.begun.fetch_add(1, Ordering::SeqCst) == 0 =>
+            {
                 Answer::text("never heard").with_pace(Pace::Never)
             }
             (Midst::Tool, 0) => Answer::text("looking").and_tool("Bash", json!({"command": GATE})),
             (Midst::LastTool, 0) => {
                 let command = format!("{GATE}; {COMMIT}");
-                Answer::text("all at once")
-                    .and_tool("Bash", json!({ "command": command }))
-                    .and_tool("StructuredOutput", outcome)
+                concluded(
+                    Answer::text("all at once").and_tool("Bash", json!({ "command": command })),
+                )
             }
-            (Midst::Tool | Midst::Request, 0 | 1) => last(),
-            // Whatever is said after its outcome.
-            (Midst::Tool | Midst::LastTool | Midst::Request, _) => {
-                Answer::tool("StructuredOutput", outcome)
+            (Midst::Leave, 0) => {
+                let write = |path| json!({"file_path": path, "content": "{}\n"});
+                Answer::text("asking")
+                    .and_tool("Bash", json!({"command": GATE}))
+                    .and_tool("Write", write(FILES[0]))
+                    .and_tool("Write", write(FILES[1]))
             }
+            (Midst::Leave, 3) => {
+                let command = format!("{GATE}; {COMMIT}");
+                Answer::text("once more").and_tool("Bash", json!({ "command": command }))
+            }
+            (Midst::Tool, 1) | (Midst::Request, 0) => last(),
+            // And whatever is said after its outcome.
+            (Midst::Tool | Midst::LastTool | Midst::Request | Midst::Leave, _) => over(),
         }
     }
 }
@@ -130,15 +163,22 @@ struct House {
 
 impl House {
     /// Begins, and plays up to the coder. None where there are no containers.
-    async fn begin(brain: Arc<Waiting>, claude: bool, survive_seconds: u64) -> Option<Self> {
+    async fn begin(brain: Arc<Waiting>, program: Program, survive_seconds: u64) -> Option<Self> {
         let podman = Podman::start()?;
         let database = TestDatabase::new().await;
         let folder = tempfile::Builder::new().prefix("baton-surviving-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
         let mut recipe = Recipe::new(folder.path().join("world"), brain);
-        if claude {
-            recipe.provider = "claude".to_owned();
-            recipe.claude = Some(pinned("@anthropic-ai/claude-code-linux-x64/claude"));
+        match program {
+            Program::Command => {}
+            Program::Claude => {
+                roles::claude(&mut recipe);
+                roles::policy(&mut recipe, "protected: [\".claude/**\"]\n");
+            }
+            Program::Codex => {
+                recipe.provider = "codex".to_owned();
+                recipe.codex = Some(codex_program());
+            }
         }
         recipe.sandbox = SandboxChoice::Container(Containers {
             socket: podman.socket(),
@@ -270,10 +310,12 @@ impl House {
             "{lives}\n{}",
             self.operator.log()
         );
-        self.until_true("SELECT EXISTS (SELECT FROM agent_lines WHERE text LIKE '%\"type\":\"result\"%'
+        self.until_true("SELECT EXISTS (SELECT FROM agent_lines
+            WHERE (text LIKE '%\"type\":\"result\"%' OR text LIKE '%\"type\":\"turn.completed\"%')
             AND agent_id = (SELECT max(a.id) FROM agents a JOIN stages s ON s.id = a.stage_id WHERE s.key = 'code'))").await;
         let lines = "SELECT count(*), count(DISTINCT l.seq), coalesce(max(l.seq), 0),
-                count(*) FILTER (WHERE l.stream = 'out' AND (l.text LIKE '%\"type\":\"result\"%'))
+                count(*) FILTER (WHERE l.stream = 'out'
+                    AND (l.text LIKE '%\"type\":\"result\"%' OR l.text LIKE '%\"type\":\"turn.completed\"%'))
             FROM agent_lines l JOIN agents a ON a.id = l.agent_id JOIN stages s ON s.id = a.stage_id WHERE s.key = 'code'";
         let (all, distinct, newest, results): (i64, i64, i64, i64) =
             sqlx::query_as(lines).fetch_one(self.pool()).await.unwrap();
@@ -285,6 +327,34 @@ impl House {
         let open = "SELECT count(*) FROM usage WHERE settled_at IS NULL";
         let open: i64 = sqlx::query_scalar(open).fetch_one(self.pool()).await.unwrap();
         assert_eq!(open, 0, "money is held back");
+    }
+
+    /// What became of what the coder asked leave for.
+    async fn has_heard_once(&self) {
+        let denied = "SELECT count(*) FROM agent_lines
+            WHERE text LIKE 'denied Write: .claude/settings.json is protected%'";
+        let denied: i64 = sqlx::query_scalar(denied).fetch_one(self.pool()).await.unwrap();
+        assert_eq!(denied, 1, "a refusal is told once");
+        let requests = self.world.models.requests();
+        let newest = requests.iter().map(|request| Request::parse(&request.body)).rev();
+        let of_coder =
+            |request: &Request| request.system.lines().any(|it| it.trim() == "Role: code");
+        let newest = newest.filter(of_coder);
+        let told: Vec<Vec<(String, bool)>> = newest
+            .map(|request| {
+                let calls = request.tool_results_since_last_user_text().into_iter();
+                let writes = calls.filter(|call| call.name == "Write");
+                writes.map(|call| (call.result.to_owned(), call.is_error)).collect()
+            })
+            .filter(|told: &Vec<_>| !told.is_empty())
+            .collect();
+        let [(_, allowed), (why, refused)] = &told.first().expect("it wrote")[..] else {
+            panic!("it wrote otherwise: {told:?}");
+        };
+        assert!(
+            !allowed && *refused && why.contains("is protected in this repository"),
+            "{told:?}"
+        );
     }
 
     /// Stops everything; nothing may be left.
@@ -321,7 +391,9 @@ const CODED: &str = "SELECT EXISTS (SELECT FROM agents a JOIN stages s ON s.id =
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_goes_on_where_its_baton_was_killed_between_two_lines() {
     let brain = Waiting::new(Midst::Tool);
-    let Some(mut house) = House::begin(Arc::clone(&brain), false, 120).await else { return };
+    let Some(mut house) = House::begin(Arc::clone(&brain), Program::Command, 120).await else {
+        return;
+    };
     let tree = house.until_it_waits().await;
     house.say_a_word().await;
     let before = house.agents();
@@ -343,7 +415,8 @@ async fn a_container_goes_on_where_its_baton_was_killed_between_two_lines() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_ended_while_baton_was_away_ended_well() {
-    let Some(mut house) = House::begin(Waiting::new(Midst::LastTool), false, 120).await else {
+    let Some(mut house) = House::begin(Waiting::new(Midst::LastTool), Program::Command, 120).await
+    else {
         return;
     };
     let tree = house.until_it_waits().await;
@@ -359,7 +432,9 @@ async fn an_agent_that_ended_while_baton_was_away_ended_well() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_claude_program_asks_its_model_again_through_the_next_baton() {
     let brain = Waiting::new(Midst::Request);
-    let Some(mut house) = House::begin(Arc::clone(&brain), true, 120).await else { return };
+    let Some(mut house) = House::begin(Arc::clone(&brain), Program::Claude, 120).await else {
+        return;
+    };
     house.until("its request", || brain.begun.load(Ordering::SeqCst) == 1).await;
     let before = house.agents();
     house.kill().await;
@@ -373,7 +448,9 @@ async fn the_real_claude_program_asks_its_model_again_through_the_next_baton() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_no_baton_comes_back_its_agents_end_and_another_attempt_goes_on() {
-    let Some(mut house) = House::begin(Waiting::new(Midst::Tool), false, 2).await else { return };
+    let Some(mut house) = House::begin(Waiting::new(Midst::Tool), Program::Command, 2).await else {
+        return;
+    };
     house.until_it_waits().await;
     house.kill().await;
     house.until("the container is gone", || house.agents().is_empty()).await;
@@ -392,5 +469,69 @@ async fn where_no_baton_comes_back_its_agents_end_and_another_attempt_goes_on() 
         WHERE s.key = 'code' AND a.attempt = 2 AND a.state_data::text LIKE '%succeeded%')",
         )
         .await;
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_codex_program_goes_on_in_its_tool_and_asks_its_model_through_the_next_baton() {
+    let brain = Waiting::new(Midst::Tool);
+    let Some(mut house) = House::begin(Arc::clone(&brain), Program::Codex, 120).await else {
+        return;
+    };
+    let tree = house.until_it_waits().await;
+    let before = house.agents();
+    house.kill().await;
+    house.start_again().await;
+    house.until("it goes on", || house.operator.log().contains("an agent goes on")).await;
+    assert_eq!((before.len(), house.agents()), (1, before), "another container");
+    fs::write(tree.join(".go"), "").unwrap();
+    house.until_coded().await;
+    house.is_one_life().await;
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_codex_program_asks_its_model_again_through_the_next_baton() {
+    let brain = Waiting::new(Midst::Request);
+    let Some(mut house) = House::begin(Arc::clone(&brain), Program::Codex, 120).await else {
+        return;
+    };
+    house.until("its request", || brain.begun.load(Ordering::SeqCst) == 1).await;
+    house.kill().await;
+    house.start_again().await;
+    house.until_coded().await;
+    house.is_one_life().await;
+    assert!(house.operator.log().contains("an agent goes on"));
+    house.end().await;
+}
+
+/// Asked while there is no Baton, and killed again after the answers: a third Baton, which goes through all of it
+/// once more, answers nothing a second time. One byte too many or too few, and what it says to the program next would
+/// not be what the program hears.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_claude_asks_leave_for_while_baton_dies_is_answered_exactly_once() {
+    let brain = Waiting::new(Midst::Leave);
+    let Some(mut house) = House::begin(Arc::clone(&brain), Program::Claude, 120).await else {
+        return;
+    };
+    let tree = house.until_it_waits().await;
+    let before = house.agents();
+    house.kill().await;
+    fs::write(tree.join(".go"), "").unwrap();
+    house.until("its command", || !tree.join(".here").exists()).await;
+    house.start_again().await;
+    house.until("both answers", || brain.begun.load(Ordering::SeqCst) == 1).await;
+    house.kill().await;
+    house.start_again().await;
+    let tree = house.until_it_waits().await;
+    house.say_a_word().await;
+    fs::write(tree.join(".go"), "").unwrap();
+    house.until_coded().await;
+    assert_eq!(before.len(), 1, "{before:?}");
+    house.is_one_life().await;
+    house.has_heard_once().await;
+    let heard = brain.heard.lock().unwrap().clone();
+    let words = heard.iter().filter(|text| text.contains(WORD)).count();
+    assert_eq!(words, 1, "what it was told was told more than once, or not at all: {heard:#?}");
     house.end().await;
 }

@@ -27,6 +27,10 @@ const MANY_FILES: &str = "mkdir $HOME/hidden; cd $HOME/hidden
     for n in $(seq 1 200); do head -c 1000000 /dev/zero > file$n; done
     chmod 311 $HOME/hidden; sleep 600";
 
+/// Short processes without end, none of which takes long on a processor.
+const SHORT_PROCESSES: &str = "while :; do
+      sh -c 'n=0; while [ $n -lt 20000 ]; do n=$((n+1)); done' greedy-child; done";
+
 /// A crew whose coder runs a command where the issue asks for it.
 struct Greedy(Crew, &'static str);
 
@@ -76,6 +80,15 @@ async fn many_files_that_together_fill_the_disk_end_their_agent_also_where_it_hi
     let failure = "SELECT count(*) = 1 AND bool_and(held_bytes > 60 << 20) FROM agents
         WHERE state_data #>> '{data,data,detail,of}' = 'disk'";
     greedy(MANY_FILES, ceiling, "disk_gb in [sandbox]", failure).await;
+}
+
+#[tokio::test]
+async fn many_short_processes_that_together_take_a_processor_too_long_end_with_their_agent() {
+    // More than any other agent of the story takes, and soon over.
+    let ceiling = Ceiling { cpu_ms: 6_000, ..Ceiling::default() };
+    let failure = "SELECT count(*) = 1 AND bool_and(cpu_ms > 6000) FROM agents
+        WHERE state_data #>> '{data,data,detail,of}' = 'processor'";
+    greedy(SHORT_PROCESSES, ceiling, "cpu_minutes in [sandbox]", failure).await;
 }
 
 #[tokio::test]

@@ -12,11 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use image::archive;
 use image::{Image, on_path};
 use rustix::process::Pid;
 use tempfile::TempDir;
 
-use super::{leftovers, machine, remains};
+use super::{
+    absent::{Lack, skip},
+    leftovers, machine, remains,
+};
 
 /// How long the daemon may take to listen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,7 +28,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The image's name.
 pub const IMAGE: &str = "baton-test";
 
-/// A daemon that serves Docker's API.
+/// A daemon that serves Docker's API, of the test's own.
+pub trait Daemon: Send + Sync {
+    /// Where it listens.
+    fn socket(&self) -> PathBuf;
+    /// The names of all containers, ended ones too.
+    fn containers(&self) -> Vec<String>;
+}
+
+impl Daemon for Podman {
+    fn socket(&self) -> PathBuf {
+        self.socket()
+    }
+
+    fn containers(&self) -> Vec<String> {
+        self.containers()
+    }
+}
+
+/// The daemon of a test that has Podman.
 pub struct Podman {
     daemon: Child,
     image: Image,
@@ -37,9 +59,7 @@ impl Podman {
         match Self::try_start() {
             Ok(podman) => Some(podman),
             Err(reason) => {
-                eprintln!(
-                    "SKIPPED: no containers on this machine, so nothing is shown about them: {reason}"
-                );
+                skip(Lack::Container, format!("no containers on this machine: {reason}"));
                 None
             }
         }

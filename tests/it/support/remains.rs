@@ -11,6 +11,8 @@ use std::{
 
 use rustix::process::Pid;
 
+use super::absent::{Lack, skip};
+
 /// The kinds, as descriptors and links name them.
 const KINDS: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 
@@ -93,7 +95,7 @@ fn a_namespace_that_is_held_or_mounted_is_seen() {
     assert_eq!(after.len(), before.len() + 1, "{after:?}");
     drop(held);
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can mount a namespace, so nothing is shown about that");
+        skip(Lack::Machine, "only root can mount a namespace");
         return;
     }
     let place = folder.path().join("net");
@@ -112,7 +114,7 @@ fn a_namespace_that_is_held_or_mounted_is_seen() {
 fn a_group_below_ones_own_and_one_of_a_named_container_are_seen() {
     let own = rustix::process::getpid();
     let Some(place) = writable_group(own) else {
-        eprintln!("SKIPPED: no control group can be made here, so nothing is shown about them");
+        skip(Lack::Machine, "no control group can be made here");
         return;
     };
     let id = format!("{:064x}", std::process::id());

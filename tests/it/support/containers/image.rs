@@ -45,6 +45,11 @@ const LINKED: &[&str] = &[
 /// The larger part of a compiler's folder, which linking does without.
 const LEFT_OUT: &[&str] = &["--exclude=cc1*", "--exclude=lto1", "--exclude=*san*"];
 
+/// Writes the image's files as one archive.
+pub fn archive(to: &Path) -> Result<(), String> {
+    Content::of_this_machine().archive(to)
+}
+
 /// The image in its store, which stays as long as this lives.
 pub struct Image {
     pub store: PathBuf,
@@ -158,12 +163,16 @@ impl Content {
         hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    fn archive(&self, to: &Path) -> Result<(), String> {
+        // Links are followed: but for those, the image has only the paths by which files are found.
+        tar(to, &["--create", "--dereference", "--no-recursion"], self.files.iter())?;
+        tar(to, &[&["--append"], LEFT_OUT].concat(), self.kept.iter())
+    }
+
     fn import(&self, place: &Path) -> Result<(), String> {
         fs::create_dir_all(place).unwrap();
         let archive = place.join("image.tar");
-        // Links are followed: but for those, the image has only the paths by which files are found.
-        tar(&archive, &["--create", "--dereference", "--no-recursion"], self.files.iter())?;
-        tar(&archive, &[&["--append"], LEFT_OUT].concat(), self.kept.iter())?;
+        self.archive(&archive)?;
         // Only images are in the store: the rest has to have a short path, and goes at once.
         let folder = new_folder();
         let mut import = podman(folder.path(), None);
