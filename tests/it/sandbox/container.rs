@@ -67,7 +67,7 @@ async fn holds_a_container_until_it_is_killed() {
     let socket = std::env::var("BATON_TEST_SOCKET").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sandbox = super::house::container_at(socket.into(), folder.path(), 60);
-    let houses = [House { folder, sandbox: Box::new(sandbox), podman: None }];
+    let houses = [House { folder, sandbox: Box::new(sandbox), podman: None, docker: None }];
     let _held = hold(&houses, &mark).await;
     std::future::pending::<()>().await;
 }
