@@ -24,7 +24,7 @@ use baton::{
     gateway::{Api, Credential, DatabaseAgents, Gateway, Prices, Settings, token_hash},
     model::{
         InputHash, Inputs, Limits, Micros, Policy, RepositoryId, Sha, StageKey, StageState,
-        TaskInput, TaskOrigin,
+        TaskInput, TaskOrigin, WebTools,
     },
 };
 use http_body_util::{BodyExt, Full};
@@ -176,6 +176,7 @@ fn gateway(pool: &PgPool, folder: &Path, base_url: &str) -> Gateway {
             base_url: base_url.to_owned(),
             credentials: vec![Credential::ApiKey("the-real-key".into())],
             resting: Vec::new(),
+            web: WebTools::default(),
         }),
         openai: None,
         prices: Prices::published(),
