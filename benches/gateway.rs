@@ -1,4 +1,5 @@
-//! Figures of the gateway: how much later the first byte of a streamed answer comes through it than directly.
+//! Figures of the gateway: how much later the first byte of a streamed answer comes through it than directly, of
+//! the Messages API, of the Responses API, and of that with a search, whose body is rewritten on the way.
 //!
 //! `cargo bench --bench gateway`; `BATON_BENCH_REQUESTS` says with how many requests of each kind (1,000).
 //! Direct and through the gateway take turns, each on a connection that is open already, in front of the
@@ -18,27 +19,30 @@ use std::{
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::Uri;
 use axum::response::IntoResponse;
 use baton::{
     clock::Clock,
     db::{self, agents::NewAgent, tasks::NewTask},
-    gateway::{Api, Credential, DatabaseAgents, Gateway, Prices, Settings, token_hash},
+    gateway::{Api, Credential, DatabaseAgents, Gateway, Price, Prices, Settings, token_hash},
     model::{
-        InputHash, Inputs, Limits, Micros, Policy, RepositoryId, Sha, StageKey, StageState,
-        TaskInput, TaskOrigin,
+        InputHash, Inputs, Limits, Micros, Policy, RepositoryId, Role, RolePolicy, Sha, StageKey,
+        StageState, TaskInput, TaskOrigin, WebTerms, WebTools,
     },
 };
 use http_body_util::{BodyExt, Full};
 use hyper::body::Frame;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use support::Database;
 
-const MODEL: &str = "claude-sonnet-4-5";
+const CLAUDE: &str = "claude-sonnet-4-5";
+const GPT: &str = "gpt-5.5";
 const TOKEN: &str = "token-of-the-bench";
 
 /// The size of a request, in bytes.
@@ -47,11 +51,17 @@ const REQUEST: usize = 120_000;
 /// Requests before any is counted.
 const WARM: usize = 50;
 
-const STREAM: [&str; 4] = [
+const MESSAGES: [&str; 4] = [
     "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":100,\"output_tokens\":1}}}\n\n",
     "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"hi\"}}\n\n",
     "event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":10}}\n\n",
     "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+];
+
+const RESPONSES: [&str; 3] = [
+    "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n",
+    "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}\n\n",
+    "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":100,\"output_tokens\":10}}}\n\n",
 ];
 
 #[tokio::main]
@@ -69,40 +79,63 @@ async fn main() {
     let gateway = gateway(&pool, folder.path(), &format!("http://{upstream}"));
     let mut direct = over(TcpStream::connect(upstream).await.unwrap()).await;
     let mut through = over(UnixStream::connect(gateway.socket()).await.unwrap()).await;
-    let mut times = [Vec::new(), Vec::new()];
-    for round in 0..WARM + requests {
-        for (times, sender) in times.iter_mut().zip([&mut direct, &mut through]) {
-            let time = first_byte(sender).await;
-            if round >= WARM {
-                times.push(time);
+    for (name, path, body) in asked() {
+        let asked = (path, Bytes::from(body.to_string()));
+        let mut times = [Vec::new(), Vec::new()];
+        for round in 0..WARM + requests {
+            for (times, sender) in times.iter_mut().zip([&mut direct, &mut through]) {
+                let time = first_byte(sender, &asked).await;
+                if round >= WARM {
+                    times.push(time);
+                }
             }
         }
+        compare(name, times);
     }
-    let [direct, through] = times;
-    let mut later: Vec<Duration> = direct
-        .iter()
-        .zip(&through)
-        .map(|(direct, through)| through.saturating_sub(*direct))
-        .collect();
-    for (name, times) in [("direct", direct), ("through the gateway", through)] {
-        tell(&format!("first byte {name}"), times);
-    }
-    later.sort();
-    tell("first byte later, pair by pair", later);
 
     gateway.stop().await;
     serving.abort();
     database.stop().await;
 }
 
+/// What is asked for, each by its name.
+fn asked() -> [(&'static str, &'static str, Value); 3] {
+    let words = json!([{"role": "user", "content": "x".repeat(REQUEST)}]);
+    let messages = json!({"model": CLAUDE, "max_tokens": 8_192, "stream": true, "messages": words});
+    let responses = json!({
+        "model": GPT, "max_output_tokens": 8_192, "stream": true, "store": false, "input": words,
+    });
+    let mut searching = responses.clone();
+    searching["tools"] = json!([{"type": "web_search", "external_web_access": true}]);
+    [
+        ("Messages API", "/v1/messages", messages),
+        ("Responses API", "/v1/responses", responses),
+        ("Responses API with a search", "/v1/responses", searching),
+    ]
+}
+
+fn compare(name: &str, [direct, through]: [Vec<Duration>; 2]) {
+    let pairs = direct.iter().zip(&through);
+    let later = pairs.map(|(direct, through)| through.saturating_sub(*direct)).collect();
+    println!("{name}");
+    for (name, times) in [
+        ("first byte direct", direct),
+        ("first byte through the gateway", through),
+        ("first byte later, pair by pair", later),
+    ] {
+        tell(name, times);
+    }
+}
+
 fn tell(name: &str, mut times: Vec<Duration>) {
     times.sort();
     let millis = |part: f64| times[(times.len() as f64 * part) as usize].as_secs_f64() * 1e3;
-    println!("{name}: median {:.2} ms, 95 % {:.2} ms", millis(0.5), millis(0.95));
+    println!("  {name}: median {:.2} ms, 95 % {:.2} ms", millis(0.5), millis(0.95));
 }
 
-async fn streamed(_: Bytes) -> impl IntoResponse {
-    ([("content-type", "text/event-stream")], Body::new(Events(STREAM.iter())))
+async fn streamed(uri: Uri, _: Bytes) -> impl IntoResponse {
+    let events = if uri.path() == "/v1/messages" { MESSAGES.iter() } else { RESPONSES.iter() };
+    ([("content-type", "text/event-stream")], Body::new(Events(events)))
 }
 
 /// The events of the answer, one after the other.
@@ -132,17 +165,15 @@ where
 }
 
 /// Asks, and gives how long the first byte of the answer took; reads the rest, too.
-async fn first_byte(sender: &mut SendRequest<Full<Bytes>>) -> Duration {
-    let words = "x".repeat(REQUEST);
-    let body = serde_json::json!({
-        "model": MODEL, "max_tokens": 8_192, "stream": true,
-        "messages": [{"role": "user", "content": words}],
-    });
-    let request = http::Request::post("/v1/messages")
+async fn first_byte(
+    sender: &mut SendRequest<Full<Bytes>>,
+    (path, body): &(&'static str, Bytes),
+) -> Duration {
+    let request = http::Request::post(*path)
         .header("host", "bench")
         .header("x-api-key", TOKEN)
         .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body.to_string())))
+        .body(Full::new(body.clone()))
         .unwrap();
     sender.ready().await.unwrap();
     let began = Instant::now();
@@ -156,16 +187,26 @@ async fn first_byte(sender: &mut SendRequest<Full<Bytes>>) -> Duration {
 }
 
 fn gateway(pool: &PgPool, folder: &Path, base_url: &str) -> Gateway {
+    let terms = WebTerms {
+        price: Micros(10_000),
+        most: 3,
+        tokens: 20_000,
+        domains: Vec::new(),
+        live: false,
+    };
+    let api = |key: Credential, search| Api {
+        base_url: base_url.to_owned(),
+        credentials: vec![key],
+        resting: Vec::new(),
+        web: WebTools { search, fetch: None },
+    };
+    let price = Price::of_dollars(3.0, 15.0);
     let settings = Settings {
         socket: folder.join("gateway.sock"),
         mode: 0o600,
-        anthropic: Some(Api {
-            base_url: base_url.to_owned(),
-            credentials: vec![Credential::ApiKey("the-real-key".into())],
-            resting: Vec::new(),
-        }),
-        openai: None,
-        prices: Prices::published(),
+        anthropic: Some(api(Credential::ApiKey("the-real-key".into()), None)),
+        openai: Some(api(Credential::Bearer("the-real-key".into()), Some(terms))),
+        prices: Prices::new([CLAUDE, GPT].map(|model| (model.to_owned(), price)).into()),
         proxy: None,
     };
     let plenty = Micros(i64::MAX / 4);
@@ -191,13 +232,18 @@ async fn agent(pool: &PgPool) {
     }
     let now = Clock::system().now();
     let mut connection = pool.acquire().await.unwrap();
+    let role = RolePolicy { models: vec![GPT.to_owned()], web: true, ..RolePolicy::default() };
     let task = NewTask {
         repository: RepositoryId(9),
         origin: TaskOrigin::Issue,
         number: 1,
         input: TaskInput::default(),
         input_hash: InputHash::new("0".repeat(64)).unwrap(),
-        policy: Policy { budget: Micros(i64::MAX / 4), ..Policy::default() },
+        policy: Policy {
+            budget: Micros(i64::MAX / 4),
+            roles: [(Role::Coding, role)].into(),
+            ..Policy::default()
+        },
         requested_by: None,
         pull: None,
         now,
@@ -209,7 +255,7 @@ async fn agent(pool: &PgPool) {
         task,
         stage,
         provider: "claude".to_owned(),
-        model: MODEL.to_owned(),
+        model: CLAUDE.to_owned(),
         resumes: None,
         inputs: Inputs::default(),
         base: Sha::new("a".repeat(40)).unwrap(),

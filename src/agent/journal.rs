@@ -271,6 +271,7 @@ mod tests {
                 max_turns: 1,
                 effort: None,
                 without: Vec::new(),
+                web: false,
                 hash: String::new(),
             },
             repository: RepositoryId(2),

@@ -76,6 +76,7 @@ impl<'a> Processes<'a> {
             prompt: rendered.prompt.clone(),
             schema: Some(rendered.schema.clone()),
             tools: rendered.tools.clone(),
+            web: rendered.web,
             protected: Protected::new(&self.assignment.protected)?,
             tool_server: self.tool_server(&gateway_url),
             session: self.assignment.session,

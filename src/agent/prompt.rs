@@ -118,6 +118,8 @@ pub struct Extra {
     pub left: Vec<String>,
     /// What the commands on the deployed program brought, for the verifier.
     pub evidence: Option<CommandRun>,
+    /// Whether its program may search the web.
+    pub web: bool,
 }
 
 /// A prompt ready for an agent.
@@ -143,6 +145,8 @@ pub struct Rendered {
     pub effort: Option<Effort>,
     /// Tools of the role's file that policy took away.
     pub without: Vec<String>,
+    /// Whether its program may search the web, by its model's provider.
+    pub web: bool,
     /// SHA-256 of the role's file: which words it was.
     pub hash: String,
 }
@@ -209,13 +213,14 @@ impl Prompts {
         let context = Value::from(Serde(context));
         let system = environment.render_str(&words.system, &context).map_err(template)?;
         let audits = situation.policy.agent_audits && Emission::AuditWanted.is_for(role);
-        let system = format!("{system}{}", tools::words(&words.baton, &extra.left, audits));
+        let own = tools::words(&words.baton, &extra.left, audits);
+        let system = format!("{system}{own}{}", tools::of_the_web(extra.web));
         let prompt = if extra.resumed {
             follow_up::next_message(&news)
         } else {
             environment.render_str(&words.first, &context).map_err(template)?
         };
-        let rendered = words.rendered(system, prompt);
+        let rendered = Rendered { web: extra.web, ..words.rendered(system, prompt) };
         Ok(match situation.policy.roles.get(&role) {
             Some(policy) => rendered.within(policy),
             None => rendered,
@@ -273,6 +278,7 @@ impl RolePrompt {
             max_turns: self.max_turns,
             effort: None,
             without: Vec::new(),
+            web: false,
             hash: self.hash.clone(),
         }
     }

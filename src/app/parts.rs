@@ -25,7 +25,7 @@ use crate::{
     gateway::{self, Api, Credential, DatabaseAgents, Gateway, Price, Prices},
     github,
     logs::{DatabaseLines, LogSettings, Logs, Redactor},
-    model::{Limits, Micros, Timestamp},
+    model::{Limits, Micros, Timestamp, WebTools},
     pipeline::{DeployGrant, Parts, Settings},
     queue::Wakes,
     sandbox::{Bubblewrap, Container, Host, Owner, Sandbox},
@@ -83,6 +83,7 @@ pub(super) async fn build(
         providers: providers(&config.agents),
         model: config.agents.model.clone(),
         limits,
+        web: config.agents.web.clone(),
         keep: config.keep,
         grants: config.grants.iter().map(grant).collect(),
         secrets: secrets.clone(),
@@ -154,6 +155,7 @@ pub(super) fn gateway_settings(
             cache_read: price.cache_read,
             cache_write: price.cache_write,
             cache_write_hour: Micros(price.input.0.saturating_mul(2)),
+            search: Micros::ZERO,
         };
         (model.clone(), price)
     });
@@ -161,8 +163,8 @@ pub(super) fn gateway_settings(
         // Alone in its folder, which containers are shown that may outlive this server.
         socket: data.join("gateway").join("gateway.sock"),
         mode: 0o666,
-        anthropic: api(&agents.upstream, Credential::ApiKey, resting),
-        openai: api(&agents.openai, Credential::Bearer, resting),
+        anthropic: api(&agents.upstream, Credential::ApiKey, resting, &agents.web.anthropic),
+        openai: api(&agents.openai, Credential::Bearer, resting, &agents.web.openai),
         prices: Prices::new(prices.collect()),
         proxy: std::env::var("HTTPS_PROXY").ok().filter(|proxy| !proxy.is_empty()),
     }
@@ -173,12 +175,14 @@ fn api(
     upstream: &Upstream,
     key: impl FnMut(SecretString) -> Credential,
     resting: &[(String, Timestamp)],
+    web: &WebTools,
 ) -> Option<Api> {
     let keys = upstream.api_keys.iter().cloned().map(key);
     let tokens = upstream.oauth_tokens.iter().cloned().map(Credential::OAuth);
     let credentials: Vec<_> = keys.chain(tokens).collect();
     let (base_url, resting) = (upstream.base_url.clone(), resting.to_vec());
-    (!credentials.is_empty()).then_some(Api { base_url, credentials, resting })
+    let web = web.clone();
+    (!credentials.is_empty()).then_some(Api { base_url, credentials, resting, web })
 }
 
 /// The sandbox of the configured kind; nothing is started in it yet.

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{Containers, Source};
-use crate::model::{Ceiling, Micros, usual_model};
+use super::{Containers, Source, web};
+use crate::model::{Ceiling, Micros, Web, usual_model};
 
 /// Everything about running agents.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Agents {
     pub openai: Upstream,
     /// What each model costs; one without a price is refused.
     pub prices: BTreeMap<String, Price>,
+    /// What the providers may do on the web for agents; nothing unless it is named.
+    pub web: Web,
 }
 
 /// Where agents run. Nothing starts where that does not hold.
@@ -154,6 +156,7 @@ impl Agents {
             upstream,
             openai,
             prices,
+            web: web::read(source),
         }
     }
 }

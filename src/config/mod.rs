@@ -13,6 +13,7 @@ mod listen;
 mod load;
 mod sandbox;
 mod source;
+mod web;
 
 pub use agents::{Agents, Price, SandboxChoice, Upstream};
 pub use deploy::Grant;

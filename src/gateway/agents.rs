@@ -10,7 +10,7 @@ use crate::model::{
     AgentId, BudgetScope, Limited, Micros, RepositoryId, TaskId, Timestamp, TokenUsage,
 };
 
-use super::bill::Bill;
+use super::bill::{Allowed, Bill};
 
 /// The SHA-256 of an agent's token: the token itself is stored nowhere.
 pub type TokenHash = [u8; 32];
@@ -35,6 +35,8 @@ pub struct AgentGrant {
     pub budgets: [Micros; 4],
     /// How many requests it may make in all.
     pub most_requests: u32,
+    /// Whether it may use the web tools that the server names.
+    pub web: bool,
 }
 
 /// A request that is about to be sent: what it may cost is held back, so that parallel requests and a
@@ -58,20 +60,20 @@ pub enum Reserved {
     Held {
         /// The reservation's number.
         number: i64,
-        /// How many tokens the answer may have: what was wanted, or fewer.
-        output: u64,
+        /// What the answer may have: what was wanted, or less.
+        allowed: Allowed,
     },
     /// There is no room: the request must not be sent.
     Refused(Limited),
 }
 
 impl Reservation {
-    /// The longest answer that all four budgets have room for, when so much of each is used; else
+    /// The most of an answer that all four budgets have room for, when so much of each is used; else
     /// the budget that has least room.
     ///
     /// # Errors
     /// With the limit that is in the way.
-    pub fn fitting(&self, used: &[Micros; 4]) -> Result<u64, Limited> {
+    pub fn fitting(&self, used: &[Micros; 4]) -> Result<Allowed, Limited> {
         let left = self.grant.budgets.iter().zip(used);
         let left = left.map(|(limit, used)| Micros(limit.0.saturating_sub(used.0)));
         // Of several that have as little, the widest is named: an agent's is often its task's.

@@ -39,6 +39,51 @@ pub enum Caching {
     Hour,
 }
 
+/// What a body may have its provider do on the web.
+///
+/// After each use the model reads all that there is once more, with what the use has brought, and all of
+/// that is charged as input of the one request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WebUses {
+    /// How often it may search.
+    pub searches: u32,
+    /// How often it may read a page.
+    pub fetches: u32,
+    /// The tokens that each of these is reckoned with.
+    pub tokens: u64,
+}
+
+impl WebUses {
+    /// The most that either tool may be used.
+    #[must_use]
+    pub fn most(&self) -> u32 {
+        self.searches.max(self.fetches)
+    }
+
+    /// The same with each tool used so often at most.
+    #[must_use]
+    pub fn within(self, uses: u32) -> Self {
+        Self { searches: self.searches.min(uses), fetches: self.fetches.min(uses), ..self }
+    }
+
+    /// The most tokens that are read, where the body has so many and the answer so many.
+    fn input(&self, body: u64, output: u64) -> u64 {
+        let uses = u64::from(self.searches) + u64::from(self.fetches);
+        // What the first use brought is read after each, what the last brought only once.
+        let brought = self.tokens.saturating_mul(uses * (uses + 1) / 2);
+        body.saturating_mul(uses + 1).saturating_add(output.saturating_mul(uses)) + brought
+    }
+}
+
+/// What an answer is let have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// How many tokens.
+    pub output: u64,
+    /// How often each web tool, where the body has one.
+    pub uses: u32,
+}
+
 /// What a body says about its price, in whichever dialect it is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
@@ -54,6 +99,8 @@ pub struct Size {
     pub max_output: u64,
     /// How many of these may go into thinking; an answer that is shortened has fewer of them, too.
     pub thinking: u64,
+    /// What its provider may do on the web for it.
+    pub web: WebUses,
 }
 
 /// The worst case of one request.
@@ -70,47 +117,50 @@ impl Bill {
         Self { price, size }
     }
 
-    /// How many tokens the answer may have as it was asked for.
+    /// What the answer may have as it was asked for.
     #[must_use]
-    pub fn wanted(&self) -> u64 {
-        self.size.max_output
+    pub fn wanted(&self) -> Allowed {
+        Allowed { output: self.size.max_output, uses: self.size.web.most() }
     }
 
-    /// The fewest tokens of an answer that are of use: no more than wanted.
+    /// The least of an answer that is of use: no more than wanted.
     #[must_use]
-    pub fn least(&self) -> u64 {
-        let Size { max_output, thinking, .. } = self.size;
+    pub fn least(&self) -> Allowed {
+        let Size { max_output, thinking, web, .. } = self.size;
         let thinking = if thinking > 0 { SHORTEST_THINKING } else { 0 };
-        max_output.min(thinking + SHORTEST_ANSWER)
+        Allowed { output: max_output.min(thinking + SHORTEST_ANSWER), uses: web.most().min(1) }
     }
 
-    /// What the request costs at most with an answer of so many tokens.
+    /// What the request costs at most with such an answer.
     #[must_use]
-    pub fn at_most(&self, output: u64) -> Micros {
-        self.price.cost(&self.used(self.input(), output))
+    pub fn at_most(&self, allowed: Allowed) -> Micros {
+        self.price.cost(&self.used(allowed))
     }
 
     /// What it will about cost: few answers get near what they may have.
     #[must_use]
     pub fn expected(&self) -> Micros {
         let bytes = usize::try_from(self.size.bytes).unwrap_or(usize::MAX);
-        self.price.cost(&meter::expected(bytes, self.size.max_output))
+        self.price.cost(&meter::expected(bytes, self.size.max_output, self.size.web))
     }
 
-    /// The longest answer, in tokens and up to what is wanted, with which the request surely costs
-    /// no more than what is left; nothing where that would be shorter than is of use.
+    /// The most that the answer may have, up to what is wanted, with which the request surely costs no
+    /// more than what is left: fewer uses of the web first, down to one, then fewer tokens. Nothing where
+    /// that would be less than is of use.
     #[must_use]
-    pub fn fitting(&self, left: Micros) -> Option<u64> {
-        let fits = |output: &u64| self.at_most(*output) <= left;
-        if fits(&self.wanted()) {
-            return Some(self.wanted());
+    pub fn fitting(&self, left: Micros) -> Option<Allowed> {
+        let fits = |allowed: &Allowed| self.at_most(*allowed) <= left;
+        let (wanted, least) = (self.wanted(), self.least());
+        let fewer = (least.uses..=wanted.uses).rev().map(|uses| Allowed { uses, ..wanted });
+        if let Some(whole) = fewer.into_iter().find(fits) {
+            return Some(whole);
         }
-        let least = Some(self.least()).filter(fits)?;
-        let room = i128::from(left.0).saturating_mul(super::prices::MILLION)
-            - self.price.parts(&self.used(self.input(), 0));
-        // The price of output is above 0, else the whole would have fitted.
-        let longest = u64::try_from(room / i128::from(self.price.output.0.max(1))).unwrap_or(0);
-        Some(longest.clamp(least, self.wanted()))
+        let least = Some(least).filter(fits)?;
+        let parts = |output| self.price.parts(&self.used(Allowed { output, ..least }));
+        let room = i128::from(left.0).saturating_mul(super::prices::MILLION) - parts(0);
+        // A token costs more than nothing, else the whole would have fitted.
+        let longest = u64::try_from(room / (parts(1) - parts(0)).max(1)).unwrap_or(0);
+        Some(Allowed { output: longest.clamp(least.output, wanted.output), ..least })
     }
 
     /// The most tokens that the body can be.
@@ -120,14 +170,20 @@ impl Bill {
         text.saturating_add(images.saturating_mul(TOKENS_PER_IMAGE)).saturating_add(TOKENS_ADDED)
     }
 
-    /// All input at the dearest price that the body asks for.
-    fn used(&self, input: u64, output: u64) -> Used {
+    /// All input at the dearest price that the body asks for. What is read again after a use of the web is
+    /// kept for that by the API itself, which charges for it.
+    fn used(&self, Allowed { output, uses }: Allowed) -> Used {
+        let web = self.size.web.within(uses);
+        let input = web.input(self.input(), output);
         let read = TokenUsage { input, output, ..TokenUsage::default() };
         let written = TokenUsage { cache_write: input, output, ..TokenUsage::default() };
+        let searches = u64::from(web.searches);
         match self.size.caching {
-            Caching::None => Used { tokens: read, cache_write_hour: 0 },
-            Caching::Minutes => Used { tokens: written, cache_write_hour: 0 },
-            Caching::Hour => Used { tokens: written, cache_write_hour: input },
+            Caching::None if web.most() == 0 => Used { tokens: read, ..Used::default() },
+            Caching::None | Caching::Minutes => {
+                Used { tokens: written, cache_write_hour: 0, searches }
+            }
+            Caching::Hour => Used { tokens: written, cache_write_hour: input, searches },
         }
     }
 }
@@ -137,6 +193,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// An answer of so many tokens, without the web.
+    fn tokens(output: u64) -> Allowed {
+        Allowed { output, uses: 0 }
+    }
 
     fn bill(bytes: u64, caching: Caching, max_output: u64, thinking: u64) -> Bill {
         let size = Size { bytes, caching, max_output, thinking, ..Size::default() };
@@ -150,7 +211,7 @@ mod tests {
         for (caching, rate) in [(Caching::None, 300), (Caching::Minutes, 375), (Caching::Hour, 600)]
         {
             let whole = bill(2_000, caching, 10_000, 0);
-            assert_eq!(whole.at_most(10_000), Micros(input * rate / 100 + 150_000));
+            assert_eq!(whole.at_most(tokens(10_000)), Micros(input * rate / 100 + 150_000));
         }
     }
 
@@ -158,16 +219,16 @@ mod tests {
     fn an_image_counts_by_itself_and_not_by_its_bytes() {
         let size = Size { bytes: 2_000_100, images: 1, image_bytes: 2_000_000, ..Size::default() };
         let bill = Bill::new(Price::of_dollars(1.0, 1.0), size);
-        assert_eq!(bill.at_most(0), Micros(6_050));
+        assert_eq!(bill.at_most(tokens(0)), Micros(6_050));
     }
 
     #[test]
     fn an_answer_is_shortened_down_to_what_is_of_use_and_not_below() {
         let bill = bill(2_000, Caching::None, 10_000, 0);
-        let input = bill.at_most(0);
-        assert_eq!(bill.fitting(bill.at_most(10_000)), Some(10_000));
-        assert_eq!(bill.fitting(input + Micros(15 * 4_000)), Some(4_000));
-        assert_eq!(bill.fitting(input + Micros(15 * 1_024)), Some(1_024));
+        let input = bill.at_most(tokens(0));
+        assert_eq!(bill.fitting(bill.at_most(tokens(10_000))), Some(tokens(10_000)));
+        assert_eq!(bill.fitting(input + Micros(15 * 4_000)), Some(tokens(4_000)));
+        assert_eq!(bill.fitting(input + Micros(15 * 1_024)), Some(tokens(1_024)));
         assert_eq!(bill.fitting(input + Micros(15 * 1_024 - 1)), None);
         assert_eq!(bill.fitting(Micros(0)), None);
         assert_eq!(bill.fitting(Micros(i64::MIN)), None);
@@ -176,9 +237,48 @@ mod tests {
     #[test]
     fn where_there_is_thinking_some_of_it_is_left() {
         let thinking = bill(0, Caching::None, 32_000, 31_999);
-        assert_eq!(thinking.least(), 2_048);
-        assert_eq!(thinking.fitting(thinking.at_most(2_047)), None);
-        assert_eq!(thinking.fitting(thinking.at_most(2_048)), Some(2_048));
+        assert_eq!(thinking.least(), tokens(2_048));
+        assert_eq!(thinking.fitting(thinking.at_most(tokens(2_047))), None);
+        assert_eq!(thinking.fitting(thinking.at_most(tokens(2_048))), Some(tokens(2_048)));
+    }
+
+    fn less(money: Micros, micros: i64) -> Micros {
+        Micros(money.0 - micros)
+    }
+
+    /// Three searches at a cent, each with 10,000 tokens.
+    fn searching() -> Bill {
+        let web = WebUses { searches: 3, fetches: 0, tokens: 10_000 };
+        let size = Size { bytes: 2_000, max_output: 8_000, web, ..Size::default() };
+        Bill::new(Price { search: Micros(10_000), ..Price::of_dollars(4.0, 20.0) }, size)
+    }
+
+    #[test]
+    fn after_each_search_all_is_read_again_and_charged_as_written_to_the_cache() {
+        let at_most = |uses| searching().at_most(Allowed { output: 8_000, uses });
+        // At $5 a million: the body of 2,000 tokens, the answer read again, and what the searches brought.
+        let tokens = |uses: i64, brought| (uses + 1) * 2_000 + uses * 8_000 + brought;
+        let cost = |uses: i64, brought| Micros(tokens(uses, brought) * 5 + 160_000 + uses * 10_000);
+        assert_eq!(at_most(1), cost(1, 10_000));
+        assert_eq!(at_most(2), cost(2, 10_000 + 20_000));
+        assert_eq!(at_most(3), cost(3, 10_000 + 20_000 + 30_000));
+        assert_eq!(at_most(9), at_most(3));
+        // Without one it costs what it would have cost before there was a web.
+        assert_eq!(at_most(0), Micros(2_000 * 4 + 160_000));
+    }
+
+    #[test]
+    fn searches_are_given_up_before_words_and_the_last_one_is_not() {
+        let bill = searching();
+        let with = |uses| bill.at_most(Allowed { output: 8_000, uses });
+        assert_eq!(bill.fitting(with(3)), Some(Allowed { output: 8_000, uses: 3 }));
+        assert_eq!(bill.fitting(less(with(3), 1)), Some(Allowed { output: 8_000, uses: 2 }));
+        assert_eq!(bill.fitting(with(1)), Some(Allowed { output: 8_000, uses: 1 }));
+        // A token fewer is written and not read again: $20 and $5 a million.
+        assert_eq!(bill.fitting(less(with(1), 25)), Some(Allowed { output: 7_999, uses: 1 }));
+        let least = bill.at_most(bill.least());
+        assert_eq!(bill.fitting(least), Some(Allowed { output: 1_024, uses: 1 }));
+        assert_eq!(bill.fitting(less(least, 1)), None);
     }
 
     proptest! {
@@ -189,6 +289,7 @@ mod tests {
             caching in prop_oneof![
                 Just(Caching::None), Just(Caching::Minutes), Just(Caching::Hour)
             ],
+            web in (0_u32..6, 0_u32..6, 0_u64..50_000),
             left in 0_i64..200_000_000,
         ) {
             let (input, output) = rates;
@@ -198,16 +299,28 @@ mod tests {
                 cache_read: Micros(input / 10),
                 cache_write: Micros(input + input / 4),
                 cache_write_hour: Micros(input * 2),
+                search: Micros(10_000),
             };
             let (bytes, max_output, thinking) = size;
-            let size = Size { bytes, caching, max_output, thinking, ..Size::default() };
+            let (searches, fetches, tokens) = web;
+            let web = WebUses { searches, fetches, tokens };
+            let size = Size { bytes, caching, max_output, thinking, web, ..Size::default() };
             let bill = Bill::new(price, size);
+            let (wanted, least) = (bill.wanted(), bill.least());
             match bill.fitting(Micros(left)) {
-                Some(output) => {
-                    prop_assert!(bill.at_most(output).0 <= left);
-                    prop_assert!((bill.least()..=bill.wanted()).contains(&output));
-                    if output < bill.wanted() {
-                        prop_assert!(bill.at_most(output + 1).0 > left);
+                Some(allowed) => {
+                    let Allowed { output, uses } = allowed;
+                    prop_assert!(bill.at_most(allowed).0 <= left);
+                    prop_assert!((least.output..=wanted.output).contains(&output));
+                    prop_assert!((least.uses..=wanted.uses).contains(&uses));
+                    let (more, longer) = (uses + 1, output + 1);
+                    if uses < wanted.uses {
+                        let more = bill.at_most(Allowed { uses: more, ..wanted });
+                        prop_assert!(more.0 > left);
+                    }
+                    if output < wanted.output {
+                        let longer = bill.at_most(Allowed { output: longer, uses });
+                        prop_assert!(longer.0 > left);
                     }
                 }
                 None => prop_assert!(bill.at_most(bill.least()).0 > left),

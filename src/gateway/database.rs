@@ -16,6 +16,7 @@ use crate::model::{Limited, Limits, Micros, Timestamp};
 use super::agents::{
     AgentGrant, Agents, AgentsError, Answer, RequestUsage, Reservation, Reserved, TokenHash,
 };
+use super::bill::Allowed;
 
 /// How long a database may be away before an agent's request is refused for it.
 const AWAY: Duration = Duration::from_secs(30);
@@ -51,21 +52,21 @@ impl DatabaseAgents {
         let new = entry(reservation, whole);
         let held = usage::insert_whole(&self.pool, &payers, &limits, &new, most_requests).await?;
         if let Some(UsageId(number)) = held {
-            return Ok(Reserved::Held { number, output: whole });
+            return Ok(Reserved::Held { number, allowed: whole });
         }
         let mut tx = self.pool.begin().await?;
         let used = budgets::lock(&mut tx, &payers).await?;
-        let output = match reservation.fitting(&used) {
-            Ok(output) => output,
+        let allowed = match reservation.fitting(&used) {
+            Ok(allowed) => allowed,
             Err(limited) => return Ok(Reserved::Refused(limited)),
         };
-        let new = entry(reservation, output);
+        let new = entry(reservation, allowed);
         budgets::reserve(&mut tx, &payers, &limits, new.reserved).await?;
         let Some(UsageId(number)) = usage::insert(&mut *tx, &new, most_requests).await? else {
             return Ok(Reserved::Refused(Limited::Requests { most: most_requests }));
         };
         tx.commit().await?;
-        Ok(Reserved::Held { number, output })
+        Ok(Reserved::Held { number, allowed })
     }
 
     async fn book(&self, id: UsageId, usage: &RequestUsage) -> Result<(), DbError> {
@@ -76,22 +77,25 @@ impl DatabaseAgents {
     }
 }
 
-/// What is entered for a request whose answer may have so many tokens.
-fn entry(reservation: &Reservation, output: u64) -> NewUsage {
+/// What is entered for a request whose answer may have so much.
+fn entry(reservation: &Reservation, allowed: Allowed) -> NewUsage {
     let Reservation { grant, model, bill, at } = reservation;
-    let reserved = bill.at_most(output);
+    let reserved = bill.at_most(allowed);
     let expected = bill.expected().min(reserved);
     NewUsage { agent: grant.agent, model: model.clone(), reserved, expected, now: *at }
 }
 
 /// Joins what rows say with what the server allows.
 fn granted(limits: &Limits, found: db::agents::Grant) -> AgentGrant {
-    let db::agents::Grant { agent, task, repository, role, model, budget, policy, .. } = found;
+    let db::agents::Grant {
+        agent, task, repository, role, model, budget, policy, outsiders, ..
+    } = found;
     let role_policy = policy.roles.get(&role).cloned().unwrap_or_default();
     let of_task = budget.min(limits.task);
     let of_agent =
         [role_policy.budget, limits.agent].into_iter().flatten().fold(of_task, Micros::min);
     let most_requests = role_policy.requests_within(limits.requests);
+    let web = role_policy.may_use_web(outsiders);
     let mut models = role_policy.models;
     models.push(model);
     if let Some(allowed) = limits.models.get(&role) {
@@ -105,6 +109,7 @@ fn granted(limits: &Limits, found: db::agents::Grant) -> AgentGrant {
         ended: false,
         budgets: [of_agent, of_task, limits.repository_day, limits.server_day],
         most_requests,
+        web,
     }
 }
 

@@ -3,13 +3,14 @@
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use crate::model::Timestamp;
+use crate::model::{Timestamp, WebTools};
 
-use super::bill::Size;
+use super::bill::{Allowed, Size};
 use super::headers::SHOULD_RETRY;
 use super::refusal::Refusal;
 use super::request::{self, Checked};
 use super::shortage::{self, Short};
+use super::web::Passing;
 use super::{responses, survey};
 
 /// A model API.
@@ -74,10 +75,10 @@ impl Dialect {
     }
 
     /// Checks a body.
-    pub(super) fn check(self, body: &[u8]) -> Result<Checked, Refusal> {
+    pub(super) fn check(self, body: &[u8], passing: Passing<'_>) -> Result<Checked, Refusal> {
         match self {
-            Self::Messages => request::check(body),
-            Self::Responses => responses::check(body),
+            Self::Messages => request::check(body, passing),
+            Self::Responses => responses::check(body, passing),
         }
     }
 
@@ -89,11 +90,17 @@ impl Dialect {
         }
     }
 
-    /// A body that passed, with a shorter answer asked for.
-    pub(super) fn shortened(self, body: &[u8], size: &Size, output: u64) -> Vec<u8> {
+    /// A body that passed, asking for no more than its answer is let have.
+    pub(super) fn held_to(
+        self,
+        body: &[u8],
+        size: &Size,
+        allowed: Allowed,
+        named: &WebTools,
+    ) -> Vec<u8> {
         match self {
-            Self::Messages => survey::shortened(body, size, output),
-            Self::Responses => responses::shortened(body, output),
+            Self::Messages => survey::held_to(body, size, allowed, named),
+            Self::Responses => responses::held_to(body, size, allowed, named),
         }
     }
 

@@ -39,7 +39,8 @@ const TO_THE_AGENT: [HeaderName; 6] = [
 /// The limits that the APIs tell with every answer.
 const LIMITS: [&str; 2] = ["anthropic-ratelimit-", "x-ratelimit-"];
 
-/// Beta features that are not passed on: what they offer is refused, or has another price.
+/// Beta features that are not passed on as the agent names them: what they offer is refused, has another
+/// price, or is named by the gateway itself where it lets the tool through.
 const REFUSED_BETAS: [&str; 9] = [
     "files-api",
     "mcp-client",
@@ -63,9 +64,13 @@ pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-/// The headers of the request that goes to the API: the agent's own ones that are listed, and the
-/// real credential.
-pub(super) fn to_the_api(from_agent: &HeaderMap, credential: &Credential) -> HeaderMap {
+/// The headers of the request that goes to the API: the agent's own ones that are listed, the real credential,
+/// and the beta feature that what passed in the body needs.
+pub(super) fn to_the_api(
+    from_agent: &HeaderMap,
+    credential: &Credential,
+    beta: Option<&'static str>,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for name in TO_THE_API {
         if let Some(value) = from_agent.get(&name) {
@@ -75,7 +80,7 @@ pub(super) fn to_the_api(from_agent: &HeaderMap, credential: &Credential) -> Hea
     let betas = from_agent.get_all(BETA).iter().filter_map(|value| value.to_str().ok());
     let asked = betas.flat_map(|value| value.split(',')).map(str::trim);
     let demanded = matches!(credential, Credential::OAuth(_)).then_some(OAUTH_BETA);
-    let kept: Vec<&str> = asked.filter(|beta| passes(beta)).chain(demanded).collect();
+    let kept: Vec<&str> = asked.filter(|beta| passes(beta)).chain(demanded).chain(beta).collect();
     if let Ok(value) = HeaderValue::from_str(&kept.join(","))
         && !kept.is_empty()
     {
@@ -151,7 +156,7 @@ mod tests {
             ("x-forwarded-for", "x"),
             ("anthropic-version", "2023-06-01"),
         ]);
-        let out = to_the_api(&from_agent, &Credential::Bearer("real".into()));
+        let out = to_the_api(&from_agent, &Credential::Bearer("real".into()), None);
         let expected =
             map(&[("anthropic-version", "2023-06-01"), ("authorization", "Bearer real")]);
         assert_eq!(out, expected);
@@ -163,14 +168,18 @@ mod tests {
             "anthropic-beta",
             "claude-code-20250219, mcp-client-2025-04-04,context-1m-2025-08-07,effort-2025-11-24",
         )]);
-        let out = to_the_api(&from_agent, &Credential::ApiKey("real".into()));
+        let out = to_the_api(&from_agent, &Credential::ApiKey("real".into()), None);
         assert_eq!(out[BETA], "claude-code-20250219,effort-2025-11-24");
+        let fetching = Some(super::super::web::FETCH_BETA);
+        let out = to_the_api(&from_agent, &Credential::ApiKey("real".into()), fetching);
+        let betas = "claude-code-20250219,effort-2025-11-24,web-fetch-2025-09-10";
+        assert_eq!(out[BETA], betas);
     }
 
     #[test]
     fn the_token_of_a_subscription_goes_out_with_the_beta_that_it_needs() {
         let from_agent = map(&[("anthropic-beta", "effort-2025-11-24,oauth-2099-01-01")]);
-        let out = to_the_api(&from_agent, &Credential::OAuth("real".into()));
+        let out = to_the_api(&from_agent, &Credential::OAuth("real".into()), None);
         let betas = "effort-2025-11-24,oauth-2025-04-20";
         assert_eq!(out, map(&[("anthropic-beta", betas), ("authorization", "Bearer real")]));
     }

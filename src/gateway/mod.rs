@@ -3,7 +3,8 @@
 //!
 //! An agent has no network but this socket, and no key but a token of its own. So the gateway is
 //! also the one way out, and lets through only what it knows: three paths, listed fields, tools that
-//! run on the agent's side. It holds no policy about who may spend how much; [`Agents`] says so.
+//! run on the agent's side, and those of the provider that the server's configuration names. It holds no
+//! policy about who may spend how much; [`Agents`] says so.
 //! `app` starts it; nobody calls it but agents, over HTTP.
 //!
 //! - `settings` – where the API is, with what credential
@@ -18,7 +19,8 @@
 //! - `request` – which bodies are let through to the Messages API; `strict` reads them, `survey` says what
 //!   bears on the price, `shortage` whether an error says that there is no more for now, and until when
 //! - `responses` – the same for the Responses API, with its figures and its way of saying no
-//! - `rewrite` – shortens an answer, and changes nothing else of a body
+//! - `web` – tools that run on the provider's side and pass where the server names them
+//! - `rewrite` – changes single values of a body, and nothing else
 //! - `headers` – which headers are let through
 //! - `meter` – reads the usage out of an answer while it streams by
 //! - `refusal` – what the agent's program is told instead
@@ -41,12 +43,13 @@ mod settings;
 mod shortage;
 mod strict;
 mod survey;
+mod web;
 
 pub use agents::{
     AgentGrant, Agents, AgentsError, Answer, RequestUsage, Reservation, Reserved, TokenHash,
     token_hash,
 };
-pub use bill::{Bill, Caching, Size};
+pub use bill::{Allowed, Bill, Caching, Size, WebUses};
 pub use database::DatabaseAgents;
 pub use pool::Credential;
 pub use prices::{Price, Prices, Used};

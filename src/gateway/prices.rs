@@ -20,6 +20,8 @@ pub struct Price {
     pub cache_write: Micros,
     /// Tokens written to the cache for an hour.
     pub cache_write_hour: Micros,
+    /// One search of the web, in micro-USD: its provider's price, whichever model asks for it.
+    pub search: Micros,
 }
 
 impl Price {
@@ -33,6 +35,7 @@ impl Price {
             cache_read: Micros::from_dollars(input * 0.1),
             cache_write: Micros::from_dollars(input * 1.25),
             cache_write_hour: Micros::from_dollars(input * 2.0),
+            search: Micros::ZERO,
         }
     }
 
@@ -53,7 +56,9 @@ impl Price {
             (used.tokens.cache_write - hour, self.cache_write),
             (hour, self.cache_write_hour),
         ];
-        parts.iter().map(|(tokens, price)| i128::from(*tokens) * i128::from(price.0)).sum()
+        let tokens: i128 =
+            parts.iter().map(|(tokens, price)| i128::from(*tokens) * i128::from(price.0)).sum();
+        tokens + i128::from(used.searches) * i128::from(self.search.0) * MILLION
     }
 }
 
@@ -64,6 +69,8 @@ pub struct Used {
     pub tokens: TokenUsage,
     /// How many of those written to the cache stay there for an hour.
     pub cache_write_hour: u64,
+    /// How often the provider searched the web for it.
+    pub searches: u64,
 }
 
 /// The price of each model that may be asked.
@@ -105,7 +112,7 @@ mod tests {
     #[test]
     fn a_request_costs_what_the_program_itself_counts() {
         let tokens = TokenUsage { input: 100, output: 10, ..TokenUsage::default() };
-        let used = Used { tokens, cache_write_hour: 0 };
+        let used = Used { tokens, ..Used::default() };
         let price = Prices::published().of("claude-opus-5-5").unwrap();
         assert_eq!(price.cost(&used), Micros(600));
     }
@@ -116,17 +123,28 @@ mod tests {
         let tokens =
             TokenUsage { input: 0, output: 0, cache_read: million, cache_write: 2 * million };
         let price = Price::of_dollars(10.0, 50.0);
-        let used = Used { tokens, cache_write_hour: million };
+        let used = Used { tokens, cache_write_hour: million, searches: 0 };
         assert_eq!(price.cost(&used), Micros(1_000_000 + 12_500_000 + 20_000_000));
+    }
+
+    #[test]
+    fn searches_cost_by_the_piece_beside_the_tokens_that_they_bring() {
+        let tokens = TokenUsage { input: 1_000, output: 100, ..TokenUsage::default() };
+        let price = Price { search: Micros(10_000), ..Price::of_dollars(3.0, 15.0) };
+        let used = Used { tokens, searches: 3, ..Used::default() };
+        assert_eq!(price.cost(&used), Micros(3_000 + 1_500 + 30_000));
     }
 
     #[test]
     fn a_part_of_a_micro_dollar_counts_whole_and_nothing_overflows() {
         let price = Price::of_dollars(3.0, 15.0);
         let one = TokenUsage { cache_read: 1, ..TokenUsage::default() };
-        assert_eq!(price.cost(&Used { tokens: one, cache_write_hour: 0 }), Micros(1));
+        assert_eq!(price.cost(&Used { tokens: one, ..Used::default() }), Micros(1));
         let all = u64::MAX;
         let tokens = TokenUsage { input: all, output: all, cache_read: all, cache_write: all };
-        assert_eq!(price.cost(&Used { tokens, cache_write_hour: all }), Micros(i64::MAX));
+        assert_eq!(
+            price.cost(&Used { tokens, cache_write_hour: all, searches: all }),
+            Micros(i64::MAX)
+        );
     }
 }

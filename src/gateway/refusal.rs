@@ -37,6 +37,13 @@ pub(super) enum Refusal {
     Field(String),
     #[error("tools of type {0:?} are not let through: they run outside of the sandbox")]
     Tool(String),
+    #[error(
+        "tools of type {0:?} are let through here, and not for this agent: its repository's policy has to \
+         ask with `roles.ROLE.web: true`, and nobody without write access may have put words into its task"
+    )]
+    Ungranted(String),
+    #[error("pages are read of {0} alone: name which of these as `allowed_domains`")]
+    Domains(String),
     #[error("content of type {0:?} is not let through")]
     Content(String),
     #[error("a source of type {0:?} is not let through: give the data itself")]
@@ -65,6 +72,8 @@ impl Refusal {
             | Self::Query(_)
             | Self::Field(_)
             | Self::Tool(_)
+            | Self::Ungranted(_)
+            | Self::Domains(_)
             | Self::Content(_)
             | Self::Source(_)
             | Self::NoCredential(_) => StatusCode::FORBIDDEN,
@@ -77,7 +86,8 @@ impl Refusal {
             Self::Path { method, path } => format!("{method} {path}"),
             Self::Query(query) => format!("the query {query}"),
             Self::Field(field) => format!("the field {field}"),
-            Self::Tool(kind) => kind.clone(),
+            Self::Tool(kind) | Self::Ungranted(kind) => kind.clone(),
+            Self::Domains(_) => "pages of another domain".to_owned(),
             Self::Content(kind) => format!("content of type {kind}"),
             Self::Source(kind) => format!("a source of type {kind}"),
             Self::UnknownToken
@@ -110,6 +120,8 @@ impl Refusal {
             | Self::Query(_)
             | Self::Field(_)
             | Self::Tool(_)
+            | Self::Ungranted(_)
+            | Self::Domains(_)
             | Self::Content(_)
             | Self::Source(_)
             | Self::NoCredential(_) => "permission_error",

@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::model::{AgentId, Barred, Limited, Shortage, Timestamp, Untrusted};
+use crate::model::{AgentId, Barred, Limited, Shortage, Timestamp, Untrusted, WebTools};
 
 use super::agents::{AgentGrant, Agents, RequestUsage, Reservation, Reserved, token_hash};
-use super::bill::{Bill, Size};
+use super::bill::{Bill, Size, WebUses};
 use super::dialect::{Dialect, Target};
 use super::headers;
 use super::meter::Meter;
@@ -28,6 +28,7 @@ use super::prices::{Price, Prices, Used};
 use super::refusal::Refusal;
 use super::settings::Api;
 use super::shortage::Short;
+use super::web::Passing;
 
 /// The API's own limit for a request: <https://docs.claude.com/en/api/errors>.
 const LARGEST_BODY: usize = 32 << 20;
@@ -43,12 +44,20 @@ pub(super) struct Upstream {
     /// `https://api.anthropic.com`, without a path.
     base_url: String,
     credentials: Pool,
+    /// Which tools of its own pass.
+    web: WebTools,
 }
 
 impl Upstream {
     pub(super) fn new(api: Api) -> Arc<Self> {
-        let Api { base_url, credentials, resting } = api;
-        Arc::new(Self { base_url, credentials: Pool::new(credentials, resting) })
+        let Api { base_url, credentials, resting, web } = api;
+        Arc::new(Self { base_url, credentials: Pool::new(credentials, resting), web })
+    }
+
+    /// A model's price with that of a search here.
+    fn priced(&self, price: Price) -> Price {
+        let search = self.web.search.as_ref().map_or(price.search, |terms| terms.price);
+        Price { search, ..price }
     }
 }
 
@@ -156,7 +165,8 @@ async fn relay(shared: Arc<Shared>, request: Request) -> Result<Response, Refusa
     let upstream = Arc::clone(shared.upstream(target.dialect)?);
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| Refusal::TooLarge)?;
-    let checked = target.dialect.check(&body)?;
+    let passing = Passing { named: &upstream.web, granted: grant.web };
+    let checked = target.dialect.check(&body, passing)?;
     let price = shared.prices.of(&checked.model).filter(|_| grant.models.contains(&checked.model));
     let agent = grant.agent;
     let Some(price) = price else {
@@ -168,11 +178,13 @@ async fn relay(shared: Arc<Shared>, request: Request) -> Result<Response, Refusa
     }
     let mut outgoing = Outgoing {
         target,
+        price: upstream.priced(price),
         upstream,
         headers: parts.headers,
+        beta: checked.beta,
         body,
-        price,
         agent,
+        web: WebUses::default(),
         reservation: None,
     };
     if !target.is_free {
@@ -197,7 +209,8 @@ async fn grant(agents: &dyn Agents, headers: &HeaderMap) -> Result<AgentGrant, R
     if grant.ended { Err(Refusal::Ended) } else { Ok(grant) }
 }
 
-/// Holds back what the request may cost, and shortens its answer where the whole does not fit.
+/// Holds back what the request may cost, and holds its answer to that: it is shorter, or searches less, where
+/// the whole does not fit.
 async fn pay(
     shared: &Shared,
     grant: AgentGrant,
@@ -214,13 +227,16 @@ async fn pay(
     })?;
     match reserved {
         Reserved::Refused(limited) => Err(shared.refuse(agent, limited)),
-        Reserved::Held { number, output } => {
+        Reserved::Held { number, allowed } => {
             outgoing.reservation = Some(number);
-            if output < bill.wanted() {
-                tracing::info!(agent.id = %agent, output, wanted = bill.wanted(),
+            outgoing.web = size.web.within(allowed.uses);
+            if allowed != bill.wanted() {
+                tracing::info!(agent.id = %agent, ?allowed, wanted = ?bill.wanted(),
                     "an answer was shortened to what its budget has left");
-                outgoing.body =
-                    outgoing.target.dialect.shortened(&outgoing.body, &size, output).into();
+            }
+            if allowed != bill.wanted() || size.web.most() > 0 {
+                let (dialect, named) = (outgoing.target.dialect, &outgoing.upstream.web);
+                outgoing.body = dialect.held_to(&outgoing.body, &size, allowed, named).into();
             }
             Ok(())
         }
@@ -233,9 +249,13 @@ struct Outgoing {
     upstream: Arc<Upstream>,
     /// The agent's own headers.
     headers: HeaderMap,
+    /// A beta feature that its body needs.
+    beta: Option<&'static str>,
     body: Bytes,
     price: Price,
     agent: AgentId,
+    /// What its provider was let do on the web for it.
+    web: WebUses,
     /// None if the request is free.
     reservation: Option<i64>,
 }
@@ -243,7 +263,7 @@ struct Outgoing {
 impl Outgoing {
     /// A meter for its answer.
     fn meter(&self, is_stream: bool) -> Meter {
-        Meter::new(self.target.dialect, is_stream, self.body.len())
+        Meter::new(self.target.dialect, is_stream, self.body.len(), self.web)
     }
 }
 
@@ -296,7 +316,7 @@ async fn send(
     credential: &Credential,
 ) -> reqwest::Result<reqwest::Response> {
     let url = format!("{}{}", outgoing.upstream.base_url, outgoing.target.path);
-    let headers = headers::to_the_api(&outgoing.headers, credential);
+    let headers = headers::to_the_api(&outgoing.headers, credential, outgoing.beta);
     shared.client.post(url).headers(headers).body(outgoing.body.clone()).send().await
 }
 

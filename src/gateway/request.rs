@@ -5,10 +5,11 @@
 
 use serde_json::{Map, Value};
 
-use super::bill::Size;
+use super::bill::{Size, WebUses};
 use super::refusal::Refusal;
 use super::strict::Strict;
 use super::survey;
+use super::web::{self, Passing};
 
 /// The fields of a body: what Claude Code 2.1.329 sends, and the plain ones of the API. Not among
 /// them: `mcp_servers`, `container`, and those that raise the price (`service_tier`, `speed`,
@@ -57,10 +58,12 @@ pub(super) struct Checked {
     pub(super) model: String,
     /// What it says about its price; none if it does not say how long its answer may be.
     pub(super) size: Option<Size>,
+    /// A beta feature that it needs.
+    pub(super) beta: Option<&'static str>,
 }
 
 /// Checks a body of `POST /v1/messages` or `POST /v1/messages/count_tokens`.
-pub(super) fn check(body: &[u8]) -> Result<Checked, Refusal> {
+pub(super) fn check(body: &[u8], passing: Passing<'_>) -> Result<Checked, Refusal> {
     let Strict(value) =
         serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string()))?;
     let Value::Object(fields) = value else {
@@ -72,24 +75,30 @@ pub(super) fn check(body: &[u8]) -> Result<Checked, Refusal> {
     let Some(model) = fields.get("model").and_then(Value::as_str) else {
         return Err(Refusal::Malformed("it names no model".to_owned()));
     };
-    check_tools(fields.get("tools"))?;
-    check_content(fields.get("system"))?;
-    check_messages(fields.get("messages"))?;
-    Ok(Checked { model: model.to_owned(), size: survey::size(&fields, body.len()) })
+    let web = check_tools(fields.get("tools"), passing)?;
+    check_content(fields.get("system"), passing)?;
+    check_messages(fields.get("messages"), passing)?;
+    let size = survey::size(&fields, body.len()).map(|size| Size { web, ..size });
+    let beta = (web.fetches > 0).then_some(web::FETCH_BETA);
+    Ok(Checked { model: model.to_owned(), size, beta })
 }
 
-fn check_tools(tools: Option<&Value>) -> Result<(), Refusal> {
+/// Checks the tools; gives what those of the provider may be used.
+fn check_tools(tools: Option<&Value>, passing: Passing<'_>) -> Result<WebUses, Refusal> {
+    let mut uses = WebUses::default();
     for tool in list(tools, "tools")? {
         let kind = match tool.get("type") {
             None | Some(Value::Null) => continue,
             Some(Value::String(kind)) => kind,
             Some(other) => return Err(Refusal::Tool(shown(&other.to_string()))),
         };
-        if kind != "custom" && !runs_on_the_client(kind) {
-            return Err(Refusal::Tool(shown(kind)));
+        match web::of_kind(kind) {
+            Some(which) => web::check_tool(tool, which, passing.terms(which, kind)?, &mut uses)?,
+            None if kind == "custom" || runs_on_the_client(kind) => {}
+            None => return Err(Refusal::Tool(shown(kind))),
         }
     }
-    Ok(())
+    Ok(uses)
 }
 
 fn runs_on_the_client(kind: &str) -> bool {
@@ -99,7 +108,7 @@ fn runs_on_the_client(kind: &str) -> bool {
         .any(|date| date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn check_messages(messages: Option<&Value>) -> Result<(), Refusal> {
+fn check_messages(messages: Option<&Value>, passing: Passing<'_>) -> Result<(), Refusal> {
     for message in list(messages, "messages")? {
         let Value::Object(fields) = message else {
             return Err(Refusal::Malformed("a message is no object".to_owned()));
@@ -109,42 +118,51 @@ fn check_messages(messages: Option<&Value>) -> Result<(), Refusal> {
         {
             return Err(Refusal::Field(format!("messages.{}", shown(unknown))));
         }
-        check_content(fields.get("content"))?;
+        check_content(fields.get("content"), passing)?;
     }
     Ok(())
 }
 
 /// Checks words, or a list of blocks.
-fn check_content(content: Option<&Value>) -> Result<(), Refusal> {
+fn check_content(content: Option<&Value>, passing: Passing<'_>) -> Result<(), Refusal> {
     match content {
         None | Some(Value::Null | Value::String(_)) => Ok(()),
-        Some(Value::Array(blocks)) => blocks.iter().try_for_each(check_block),
+        Some(Value::Array(blocks)) => {
+            blocks.iter().try_for_each(|block| check_block(block, passing))
+        }
         Some(_) => Err(Refusal::Malformed("content is neither words nor a list".to_owned())),
     }
 }
 
-fn check_block(block: &Value) -> Result<(), Refusal> {
+fn check_block(block: &Value, passing: Passing<'_>) -> Result<(), Refusal> {
     let Value::Object(fields) = block else {
         return Err(Refusal::Malformed("a block of content is no object".to_owned()));
     };
+    let document = |document: &Value| match document["type"].as_str() {
+        Some("document") => check_block(document, passing),
+        kind => Err(Refusal::Content(shown(kind.unwrap_or_default()))),
+    };
+    if let Some(checked) = web::check_block(fields, passing, document) {
+        return checked;
+    }
     let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
     if !CONTENT.contains(&kind) {
         return Err(Refusal::Content(shown(kind)));
     }
     match kind {
-        "image" | "document" => check_source(fields),
-        "tool_result" | "search_result" => check_content(fields.get("content")),
+        "image" | "document" => check_source(fields, passing),
+        "tool_result" | "search_result" => check_content(fields.get("content"), passing),
         _ => Ok(()),
     }
 }
 
-fn check_source(block: &Map<String, Value>) -> Result<(), Refusal> {
+fn check_source(block: &Map<String, Value>, passing: Passing<'_>) -> Result<(), Refusal> {
     let source = block.get("source").unwrap_or(&Value::Null);
     let kind = source["type"].as_str().unwrap_or_default();
     if !INLINE_SOURCES.contains(&kind) {
         return Err(Refusal::Source(shown(kind)));
     }
-    check_content(source.get("content"))
+    check_content(source.get("content"), passing)
 }
 
 /// The elements of a list that may be absent.
@@ -166,6 +184,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::WebTools;
+
+    /// Checks it where the server names nothing of the web.
+    fn check(body: &[u8]) -> Result<Checked, Refusal> {
+        super::check(body, Passing { named: &WebTools::default(), granted: true })
+    }
 
     fn with(name: &str, value: Value) -> Result<Checked, Refusal> {
         let mut body = json!({"model": "m", "messages": []});

@@ -1,4 +1,4 @@
-//! Changes one number of a body and nothing else: what the API gets is otherwise byte for byte what the agent sent.
+//! Changes single values of a body and nothing else: what the API gets is otherwise byte for byte what the agent sent.
 
 use std::ops::Range;
 
@@ -15,16 +15,67 @@ pub(super) fn number(body: &[u8], place: &[&str], value: u64) -> Vec<u8> {
     changed
 }
 
-/// The same for a field of the outermost object that may be absent: then it becomes the first one. For
-/// bodies that have another field.
-pub(super) fn number_or_new(body: &[u8], field: &str, value: u64) -> Vec<u8> {
-    let begin = body.iter().position(|byte| *byte == b'{');
-    match (number_at(body, &[field]), begin) {
-        (None, Some(begin)) => {
+/// Gives the outermost object another value of a field, as it is written in JSON; one that is absent becomes
+/// the first. For bodies that have another field.
+pub(super) fn set(body: &[u8], field: &str, value: &str) -> Vec<u8> {
+    set_in(body, skip_space(body, 0), field, value)
+}
+
+/// The same for an element of a list of the outermost object, itself an object. As it was, where there is no
+/// such element.
+pub(super) fn set_in_list(body: &[u8], list: &str, at: usize, field: &str, value: &str) -> Vec<u8> {
+    match element_of(body, list, at) {
+        Some(begin) => set_in(body, begin, field, value),
+        None => body.to_vec(),
+    }
+}
+
+/// Sets a field of the object that begins there.
+fn set_in(body: &[u8], begin: usize, field: &str, value: &str) -> Vec<u8> {
+    if body.get(begin) != Some(&b'{') {
+        return body.to_vec();
+    }
+    let known = value_of(&body[begin..], field).map(|start| begin + start);
+    match known.and_then(|start| Some(start..end_of_value(body, start)?)) {
+        Some(Range { start, end }) => [&body[..start], value.as_bytes(), &body[end..]].concat(),
+        None => {
             let (before, after) = body.split_at(begin + 1);
             [before, format!("\"{field}\":{value},").as_bytes(), after].concat()
         }
-        (Some(_), _) | (None, None) => number(body, &[field], value),
+    }
+}
+
+/// Where an element of a list of the outermost object begins.
+fn element_of(body: &[u8], list: &str, at: usize) -> Option<usize> {
+    let mut begin = value_of(body, list)?;
+    if body.get(begin) != Some(&b'[') {
+        return None;
+    }
+    for _ in 0..at {
+        let end = skip_space(body, end_of_value(body, skip_space(body, begin + 1))?);
+        begin = (body.get(end) == Some(&b',')).then_some(end)?;
+    }
+    Some(skip_space(body, begin + 1))
+}
+
+/// One past the value that begins there.
+fn end_of_value(body: &[u8], begin: usize) -> Option<usize> {
+    let mut depth = 0_u32;
+    let mut at = begin;
+    loop {
+        match *body.get(at)? {
+            b'"' => at = end_of_text(body, at)?,
+            b'{' | b'[' => (depth, at) = (depth + 1, at + 1),
+            b'}' | b']' => (depth, at) = (depth.checked_sub(1)?, at + 1),
+            _ if depth == 0 => {
+                let is_over = |byte: &u8| byte.is_ascii_whitespace() || b",]}".contains(byte);
+                return Some(at + body[at..].iter().position(is_over)?);
+            }
+            _ => at += 1,
+        }
+        if depth == 0 {
+            return Some(at);
+        }
     }
 }
 
@@ -138,6 +189,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_value_is_set_wherever_it_stands_and_added_where_it_does_not() {
+        for (before, after) in [
+            (r#"{"a":[1,{"b":"}"}] , "m":true}"#, r#"{"a":[1,{"b":"}"}] , "m":7}"#),
+            (r#" { "a":{"m":1}}"#, r#" {"m":7, "a":{"m":1}}"#),
+            (r#"{"m":"\"x","a":1}"#, r#"{"m":7,"a":1}"#),
+            (r#"{"m":[1,[2]] }"#, r#"{"m":7 }"#),
+        ] {
+            assert_eq!(String::from_utf8(set(before.as_bytes(), "m", "7")).unwrap(), after);
+        }
+    }
+
+    #[test]
+    fn a_value_in_a_list_is_set_in_its_own_element_only() {
+        let body = r#"{"t":[{"m":1}, "x,]" ,{"n":[{"m":2}]},{ "m" : 3 }],"m":4}"#;
+        let changed =
+            |at| String::from_utf8(set_in_list(body.as_bytes(), "t", at, "m", "false")).unwrap();
+        assert_eq!(changed(0), body.replace("\"m\":1", "\"m\":false"));
+        assert_eq!(changed(2), body.replace("{\"n\"", "{\"m\":false,\"n\""));
+        assert_eq!(changed(3), body.replace("\"m\" : 3", "\"m\" : false"));
+        for nowhere in [1, 4, 9] {
+            assert_eq!(changed(nowhere), body);
+        }
+        assert_eq!(set_in_list(b"{\"t\":1}", "t", 0, "m", "1"), b"{\"t\":1}");
+    }
+
     fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
@@ -168,6 +245,11 @@ mod tests {
             };
             let written = number(&write(&body(64_000)), &["max_tokens"], 1_024);
             prop_assert_eq!(written, write(&body(1_024)));
+            let set = set(&write(&body(64_000)), "max_tokens", "1024");
+            prop_assert_eq!(set, write(&body(1_024)));
+            let listed = |limit: u64| json!({"l": [rest, {"max_tokens": limit, "z": more}], "z": more});
+            let set = set_in_list(&write(&listed(64_000)), "l", 1, "max_tokens", "1024");
+            prop_assert_eq!(set, write(&listed(1_024)));
         }
     }
 }

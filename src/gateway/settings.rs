@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::Timestamp;
+use crate::model::{Timestamp, WebTools};
 
 use super::{Credential, Prices};
 
@@ -33,4 +33,6 @@ pub struct Api {
     pub credentials: Vec<Credential>,
     /// Until when some of them rest, by name, as it was noted before.
     pub resting: Vec<(String, Timestamp)>,
+    /// Which tools of the provider's own pass, and on which terms.
+    pub web: WebTools,
 }

@@ -5,8 +5,10 @@
 
 use serde_json::{Map, Value};
 
-use super::bill::{Caching, SHORTEST_ANSWER, Size};
-use super::rewrite;
+use crate::model::WebTools;
+
+use super::bill::{Allowed, Caching, SHORTEST_ANSWER, Size};
+use super::{rewrite, web};
 
 /// The field that says how many tokens the answer may have.
 const MAX_OUTPUT: &str = "max_tokens";
@@ -14,9 +16,17 @@ const MAX_OUTPUT: &str = "max_tokens";
 /// Where it says how many of them are for thinking.
 const THINKING: [&str; 2] = ["thinking", "budget_tokens"];
 
-/// Gives the body with a shorter answer asked for. The share of thinking goes down with it where it has
+/// Gives the body with what its answer is let have. The share of thinking goes down with it where it has
 /// to, for the API refuses an answer that may not be longer than its thinking; nothing else changes.
-pub(super) fn shortened(body: &[u8], size: &Size, output: u64) -> Vec<u8> {
+pub(super) fn held_to(body: &[u8], size: &Size, allowed: Allowed, named: &WebTools) -> Vec<u8> {
+    let body = match allowed.output < size.max_output {
+        true => shortened(body, size, allowed.output),
+        false => body.to_vec(),
+    };
+    web::held_to(body, size.web, allowed, named)
+}
+
+fn shortened(body: &[u8], size: &Size, output: u64) -> Vec<u8> {
     let body = rewrite::number(body, &[MAX_OUTPUT], output);
     let thinking = output.saturating_sub(SHORTEST_ANSWER);
     if size.thinking <= thinking { body } else { rewrite::number(&body, &THINKING, thinking) }
@@ -134,6 +144,7 @@ mod tests {
             max_output: 9,
             thinking: 4,
             caching: Caching::None,
+            ..Size::default()
         };
         assert_eq!(of(&body), Some(expected));
     }

@@ -37,6 +37,7 @@ mod state;
 mod tally;
 mod text;
 mod tool;
+mod web;
 
 pub use act::{Act, NotHere, Reaction, Reply};
 pub use agent::{AgentEvent, Inputs, Message, TodoItem, TodoState, TokenUsage};
@@ -85,6 +86,7 @@ pub use state::{
 pub use tally::Tally;
 pub use text::{Untrusted, cut};
 pub use tool::{TOOLS_PATH, Tool};
+pub use web::{Web, WebTerms, WebTool, WebTools};
 
 /// A moment in UTC. Baton takes it from its `Clock`, never from the operating system directly.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

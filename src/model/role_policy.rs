@@ -31,6 +31,9 @@ pub struct RolePolicy {
     /// Requests to a model that one agent may make, where the server allows as many.
     #[serde(default)]
     pub requests: Option<u32>,
+    /// Whether its agents ask for the web tools that the server names.
+    #[serde(default)]
+    pub web: bool,
 }
 
 impl RolePolicy {
@@ -54,6 +57,13 @@ impl RolePolicy {
     #[must_use]
     pub fn requests_within(&self, most: u32) -> u32 {
         self.requests.map_or(most, |requests| requests.min(most))
+    }
+
+    /// Whether agents of a task may use what the server names of the web. Words of somebody who may not push
+    /// could talk an agent into putting what it reads into a search: with them there is no web.
+    #[must_use]
+    pub fn may_use_web(&self, words_of_outsiders: bool) -> bool {
+        self.web && !words_of_outsiders
     }
 }
 
@@ -151,6 +161,16 @@ mod tests {
         for (named, most, expected) in [(None, 10, 10), (Some(5), 10, 5), (Some(50), 10, 10)] {
             assert_eq!(policy(named).turns_within(most), expected);
             assert_eq!(policy(named).requests_within(most), expected);
+        }
+    }
+
+    #[test]
+    fn the_web_is_for_who_asks_for_it_and_never_beside_words_of_outsiders() {
+        for (web, outsiders, may) in
+            [(true, false, true), (true, true, false), (false, false, false), (false, true, false)]
+        {
+            let policy = RolePolicy { web, ..RolePolicy::default() };
+            assert_eq!(policy.may_use_web(outsiders), may, "{web} {outsiders}");
         }
     }
 }

@@ -371,6 +371,13 @@ impl Situation {
         self.agents.iter().find(|agent| agent.id == id)
     }
 
+    /// Whether policy let one of its agents ask for the web, whose words are nobody's who may push.
+    #[must_use]
+    pub fn reads_the_web(&self) -> bool {
+        let asks = |agent: &Agent| self.policy.roles.get(&agent.role).is_some_and(|role| role.web);
+        self.agents.iter().any(asks)
+    }
+
     /// The newest agent of a stage.
     #[must_use]
     pub fn last_agent(&self, key: StageKey) -> Option<&Agent> {

@@ -235,7 +235,16 @@ async fn extra(
         resumed,
         left: left.into_iter().map(|entry| entry.key).collect(),
         evidence: situation.last_run(RunKind::Verify).cloned(),
+        web: may_search(parts, situation, agent),
     })
+}
+
+/// Whether the agent's program may search the web, as things stand. The gateway looks at each request anew.
+fn may_search(parts: &Parts, situation: &Situation, agent: &Agent) -> bool {
+    let outsiders = situation.task.as_ref().is_none_or(|task| !task.input.outsiders.is_empty());
+    let role = situation.policy.roles.get(&agent.role);
+    role.is_some_and(|role| role.may_use_web(outsiders))
+        && parts.settings.web.searches(&agent.provider)
 }
 
 /// How much of a diff a prompt holds, in bytes.

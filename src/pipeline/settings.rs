@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::{
     db::nodes::NodeId,
-    model::{Environment, Keep, Limits, RepositoryName, Timestamp},
+    model::{Environment, Keep, Limits, RepositoryName, Timestamp, Web},
 };
 
 /// The part of the configuration that deciding, executing and saying rest on.
@@ -22,6 +22,8 @@ pub struct Settings {
     pub model: String,
     /// What no repository can raise.
     pub limits: Limits,
+    /// What the models' providers may do on the web for agents.
+    pub web: Web,
     /// How much is kept on this machine's disk.
     pub keep: Keep,
     /// Which repositories may deploy where, with what.

@@ -25,6 +25,8 @@ pub struct Launch {
     pub schema: Option<Value>,
     /// The tools that the role may use, in Claude Code's words: `Read`, `Bash`, …
     pub tools: Vec<String>,
+    /// Whether the program's own search of the web, by its model's provider, is switched on.
+    pub web: bool,
     /// The paths that it may not change. A change of one is refused in the end, whatever the program does.
     pub protected: Protected,
     /// Baton's own tools; none where the role has none.
@@ -132,6 +134,7 @@ pub(super) mod tests {
             prompt: "Look at the change.".to_owned(),
             schema: None,
             tools: vec!["Read".to_owned(), "Grep".to_owned(), "Glob".to_owned()],
+            web: false,
             protected: Protected::default(),
             tool_server: None,
             session: SessionId(Uuid::from_u128(7)),

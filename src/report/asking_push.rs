@@ -55,6 +55,12 @@ pub fn why(situation: &Situation, task: &Task) -> String {
     if situation.policy.push == Some(PushPolicy::AfterApproval) {
         return format!("`.github/baton.yml` says `push: after-approval`: {runs}.");
     }
+    if task.input.outsiders.is_empty() {
+        return format!(
+            "Its agents could search the web, where anybody writes (`web: true` in \
+             `.github/baton.yml`), and {runs}: so read what it changes first."
+        );
+    }
     let logins: Vec<String> =
         task.input.outsiders.iter().take(5).map(|login| code(&clip(login, 40))).collect();
     format!(

@@ -87,14 +87,15 @@ fn again(mut draft: Draft<'_>, run: &CommandRun) -> Decision {
 /// Whether this commit may only be pushed once somebody has approved it, and nobody has.
 ///
 /// A pushed branch is code that CI runs with the repository's secrets. Where policy leaves it open, the
-/// change is held when words of somebody without write access went into it. To a fork it goes at once:
+/// change is held when words of somebody without write access went into it: those of the task, or what an
+/// agent may have found on the web. To a fork it goes at once:
 /// from there CI runs it without secrets, and the pull request shows what it changes.
 #[must_use]
 pub fn is_held(s: &Situation, task: &Task, head: &Sha) -> bool {
     let asks = match s.policy.push {
         Some(PushPolicy::AtOnce | PushPolicy::Fork(_)) => false,
         Some(PushPolicy::AfterApproval) => true,
-        None => !task.input.outsiders.is_empty(),
+        None => !task.input.outsiders.is_empty() || s.reads_the_web(),
     };
     asks && s.push_approval(head).is_none()
 }

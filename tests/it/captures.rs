@@ -29,6 +29,7 @@ fn launch(schema: Option<Value>) -> Launch {
         prompt: "go".to_owned(),
         schema,
         tools: vec!["Bash".to_owned()],
+        web: false,
         protected: baton::model::Protected::default(),
         tool_server: None,
         session: SessionId(Uuid::from_u128(1)),

@@ -82,6 +82,7 @@ fn keys_of_the_code() -> Names {
         ("sandbox", "[sandbox]"),
         ("limits", "[limits]"),
         ("keep", "[keep]"),
+        ("web", "[web]"),
         ("deploy", "[[deploy]]"),
     ] {
         let text = read(&format!("src/config/{file}.rs"));
@@ -92,7 +93,7 @@ fn keys_of_the_code() -> Names {
     let sections = caught(r#"section\("([a-z]+)"\)"#, &sources(&["src/config", "src/app"]));
     let known = [
         "name", "data", "github", "listen", "agents", "sandbox", "limits", "keep", "deploy",
-        "prices",
+        "prices", "web",
     ];
     assert_eq!(sections, known.map(str::to_owned).into(), "a section has no place in this test");
     keys

@@ -7,6 +7,7 @@ mod openai;
 mod programs;
 mod refusals;
 mod shortages;
+mod web;
 pub mod within;
 
 use std::collections::HashMap;
@@ -21,12 +22,12 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use baton::clock::Clock;
 use baton::gateway::{
-    AgentGrant, Agents, AgentsError, Answer, Api, Bill, Credential, Gateway, Price, Prices,
-    RequestUsage, Reservation, Reserved, Settings, Size, TokenHash, token_hash,
+    AgentGrant, Agents, AgentsError, Allowed, Answer, Api, Bill, Credential, Gateway, Price,
+    Prices, RequestUsage, Reservation, Reserved, Settings, Size, TokenHash, token_hash,
 };
 use baton::model::{
     AgentEvent, AgentId, BUDGET_SPENT, BudgetScope, Limited, Micros, RepositoryId, Role, SessionId,
-    Shortage, TaskId, Timestamp, TokenUsage,
+    Shortage, TaskId, Timestamp, TokenUsage, Web, WebTools,
 };
 use baton::provider::{Launch, ProviderKind, Step};
 use http_body_util::{BodyExt, Full};
@@ -109,11 +110,11 @@ impl Books {
         }
         match reservation.fitting(&[used; 4]) {
             Err(limited) => Reserved::Refused(limited),
-            Ok(output) => {
-                let reserved = reservation.bill.at_most(output);
+            Ok(allowed) => {
+                let reserved = reservation.bill.at_most(allowed);
                 self.use_up(agent, reserved.0);
                 reservations.push((reservation, reserved));
-                Reserved::Held { number: i64::try_from(reservations.len()).unwrap(), output }
+                Reserved::Held { number: i64::try_from(reservations.len()).unwrap(), allowed }
             }
         }
     }
@@ -136,6 +137,7 @@ fn books() -> Books {
         ended: false,
         budgets: [Micros(1_000_000); 4],
         most_requests: 100,
+        web: false,
     };
     let broke = AgentGrant { agent: AgentId(8), budgets: [Micros(0); 4], ..grant.clone() };
     let ended = AgentGrant { agent: AgentId(9), ended: true, ..grant.clone() };
@@ -148,7 +150,13 @@ fn books() -> Books {
 fn worst(body: &Value) -> Micros {
     let max_output = body["max_tokens"].as_u64().unwrap();
     let size = Size { bytes: body.to_string().len() as u64, max_output, ..Size::default() };
-    Bill::new(Prices::published().of("claude-sonnet-4-5").unwrap(), size).at_most(max_output)
+    let bill = Bill::new(Prices::published().of("claude-sonnet-4-5").unwrap(), size);
+    bill.at_most(bill.wanted())
+}
+
+/// An answer of so many tokens, without the web.
+fn tokens(output: u64) -> Allowed {
+    Allowed { output, uses: 0 }
 }
 
 /// What the stand-in for the API answers.
@@ -257,6 +265,17 @@ async fn house_of(
     base_url: Option<String>,
     credentials: Vec<Credential>,
 ) -> House {
+    house_named(script, books, base_url, credentials, Web::default()).await
+}
+
+/// The same of a server that names tools of the providers.
+async fn house_named(
+    script: Script,
+    books: Books,
+    base_url: Option<String>,
+    credentials: Vec<Credential>,
+    web: Web,
+) -> House {
     let upstream = Upstream { script, seen: Arc::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -272,11 +291,13 @@ async fn house_of(
             base_url: base_url.unwrap_or_else(|| format!("http://{address}")),
             credentials,
             resting: Vec::new(),
+            web: web.anthropic,
         }),
         openai: Some(Api {
             base_url: format!("http://{address}"),
             credentials: vec![Credential::Bearer(OPENAI_KEY.into())],
             resting: Vec::new(),
+            web: web.openai,
         }),
         prices: Prices::new(
             [("claude-sonnet-4-5".to_owned(), price), ("gpt-5.5".to_owned(), price)].into(),

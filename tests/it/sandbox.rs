@@ -55,6 +55,7 @@ const MANNERS: &[(&str, Manner)] = cases![
     usage::what_processes_take_is_seen_while_they_run_and_kept_when_they_have_ended,
     usage::what_a_killed_process_took_is_kept,
     crate::gateway::within::only_model_calls_pass_from_within,
+    crate::gateway::within::only_the_tools_that_are_named_pass_from_within,
     fences::the_gateway_and_the_exit_are_reached_through_their_sockets_by_many_at_once,
     fences::processes_of_others_cannot_be_seen,
     fences::a_folder_is_shown_inside_a_read_only_one_that_does_not_have_it,

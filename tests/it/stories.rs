@@ -15,6 +15,7 @@
 //! - `permitting` – what a program asks leave for
 //! - `audits`   – `/baton audit`
 //! - `capacity` – what agents take, and agents for which the machine has no room
+//! - `web`      – searches of the web on the provider's side
 //! - `watching` – agents at work, seen from the command line
 //! - `codex`    – one prompt a process: words said in between, stops, planted settings
 //! - `webhooks` – lost, doubled, late, early, in any order
@@ -51,5 +52,6 @@ mod taking;
 mod talking;
 mod toolless;
 mod watching;
+mod web;
 mod webhooks;
 mod whole;

@@ -25,6 +25,20 @@ pub enum Block {
         /// Its arguments.
         input: Value,
     },
+    /// A search of the web on the model's side.
+    Search {
+        /// What is looked for.
+        query: String,
+        /// What is found: titles with their addresses.
+        found: Vec<(String, String)>,
+    },
+    /// A page of the web that is read on the model's side.
+    Fetch {
+        /// Its address.
+        url: String,
+        /// What stands there.
+        text: String,
+    },
 }
 
 /// How long an answer takes.
@@ -66,6 +80,21 @@ impl Answer {
     #[must_use]
     pub fn and_tool(mut self, name: impl Into<String>, input: Value) -> Self {
         self.blocks.push(Block::ToolUse { name: name.into(), input });
+        self
+    }
+
+    /// Adds a search of the web that finds one page.
+    #[must_use]
+    pub fn and_search(mut self, query: impl Into<String>, title: &str, url: &str) -> Self {
+        let found = vec![(title.to_owned(), url.to_owned())];
+        self.blocks.push(Block::Search { query: query.into(), found });
+        self
+    }
+
+    /// Adds the reading of a page.
+    #[must_use]
+    pub fn and_fetch(mut self, url: impl Into<String>, text: impl Into<String>) -> Self {
+        self.blocks.push(Block::Fetch { url: url.into(), text: text.into() });
         self
     }
 

@@ -14,9 +14,10 @@ use serde_json::json;
 use super::answer::Answer;
 use super::door::{Api, NotLetIn, Server, Shared, bearer, text, wait};
 use super::faults::Fault;
-use super::request::Request;
+use super::request::{Request, Web};
 use super::stream::{Ending, Parts, as_events, as_json, identifier};
 use super::usage::Usage;
+use super::web;
 
 /// The Messages API.
 #[derive(Debug)]
@@ -59,18 +60,22 @@ impl Api for Messages {
 
 /// `POST /v1/messages`.
 async fn messages(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Response {
+    let betas = text(request.headers(), "anthropic-beta").unwrap_or_default().to_owned();
     let (body, fault) = match shared.admit::<Messages>(request).await {
         Ok(admitted) => admitted,
         Err(response) => return response,
     };
+    if let Some(complaint) = web::complaint(&body, &betas) {
+        return error(400, "invalid_request_error", &complaint, None);
+    }
     let request = Request::parse(&body);
     let answer = shared.brain.answer(&request);
     wait(answer.pace).await;
-    let usage = Usage::estimate(&body, &answer);
+    let usage = Usage::estimate(&body, &answer, request.web);
     if request.stream {
-        streamed(&answer, &request.model, usage, fault)
+        streamed(&answer, &request, usage, fault)
     } else {
-        plain(&answer, &request.model, usage, fault).await
+        plain(&answer, &request, usage, fault).await
     }
 }
 
@@ -78,7 +83,7 @@ async fn messages(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Re
 async fn count_tokens(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Response {
     match shared.read::<Messages>(request).await {
         Ok(body) => {
-            let usage = Usage::estimate(&body, &Answer::new());
+            let usage = Usage::estimate(&body, &Answer::new(), Web::default());
             axum::Json(json!({"input_tokens": usage.all_input()})).into_response()
         }
         Err(refusal) => Messages::refused(refusal),
@@ -92,8 +97,8 @@ async fn unknown(request: HttpRequest) -> Response {
 }
 
 /// The answer as a stream of events.
-fn streamed(answer: &Answer, model: &str, usage: Usage, fault: Option<Fault>) -> Response {
-    let mut events = as_events(answer, model, usage);
+fn streamed(answer: &Answer, asked: &Request, usage: Usage, fault: Option<Fault>) -> Response {
+    let mut events = as_events(answer, asked.web, &asked.model, usage);
     let ending = match fault {
         Some(Fault::CutAfter(count)) => {
             events.truncate(count);
@@ -109,8 +114,9 @@ fn streamed(answer: &Answer, model: &str, usage: Usage, fault: Option<Fault>) ->
 }
 
 /// The answer as one JSON object.
-async fn plain(answer: &Answer, model: &str, usage: Usage, fault: Option<Fault>) -> Response {
-    let whole = Bytes::from(as_json(answer, model, usage).to_string());
+async fn plain(answer: &Answer, asked: &Request, usage: Usage, fault: Option<Fault>) -> Response {
+    let whole = as_json(answer, asked.web, &asked.model, usage);
+    let whole = Bytes::from(whole.to_string());
     let body = match fault {
         Some(Fault::Stall) => std::future::pending().await,
         Some(Fault::CutAfter(_)) => {

@@ -14,6 +14,7 @@ mod openai;
 mod request;
 mod stream;
 mod usage;
+mod web;
 
 pub use answer::{Answer, Block, Pace};
 pub use anthropic::Anthropic;
@@ -22,7 +23,7 @@ pub use crew::Crew;
 pub use door::{RecordedRequest, Settings};
 pub use faults::{Fault, Faults};
 pub use openai::OpenAi;
-pub use request::{Call, Content, Message, Request, Speaker, Tool};
+pub use request::{Call, Content, Message, Request, Speaker, Tool, Web};
 pub use usage::Usage;
 
 /// A coding agent in plain Node (18 or newer) that speaks the line protocol of the `command` provider.

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::web;
+
 /// A request to answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -15,6 +17,17 @@ pub struct Request {
     pub tools: Vec<Tool>,
     /// Whether server-sent events are wanted.
     pub stream: bool,
+    /// What it may have done on the web.
+    pub web: Web,
+}
+
+/// How often the model's side may search and read pages of the web for one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Web {
+    /// Searches.
+    pub searches: u64,
+    /// Pages.
+    pub fetches: u64,
 }
 
 /// One message of the conversation.
@@ -97,6 +110,7 @@ impl Request {
             messages: conversation.into_iter().map(message_of).collect(),
             tools: body["tools"].as_array().into_iter().flatten().map(tool_of).collect(),
             stream: body["stream"].as_bool().unwrap_or(false),
+            web: web::of_messages(body),
         }
     }
 

@@ -14,14 +14,17 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::answer::{Answer, Block};
+use super::request::Web;
 use super::usage::Usage;
+use super::web;
 
 /// A delta holds about so many characters, so that long answers come in several.
 const DELTA_CHARACTERS: usize = 80;
 
 /// The whole answer as one JSON object.
-pub(super) fn as_json(answer: &Answer, model: &str, usage: Usage) -> Value {
-    let blocks: Vec<Value> = answer.blocks.iter().map(whole_block).collect();
+pub(super) fn as_json(answer: &Answer, web: Web, model: &str, usage: Usage) -> Value {
+    let blocks = web::within(answer, web);
+    let blocks: Vec<Value> = blocks.iter().flat_map(|(block, may)| whole(block, *may)).collect();
     json!({
         "id": identifier("msg"), "type": "message", "role": "assistant", "model": model, "content": blocks,
         "stop_reason": answer.stop_reason(), "stop_sequence": null, "usage": usage.as_json(),
@@ -29,8 +32,8 @@ pub(super) fn as_json(answer: &Answer, model: &str, usage: Usage) -> Value {
 }
 
 /// The answer as events, each ready to be written.
-pub(super) fn as_events(answer: &Answer, model: &str, usage: Usage) -> VecDeque<Bytes> {
-    let begun = Usage { output_tokens: 1, ..usage };
+pub(super) fn as_events(answer: &Answer, web: Web, model: &str, usage: Usage) -> VecDeque<Bytes> {
+    let begun = usage.begun();
     let mut events = VecDeque::from([event(json!({
         "type": "message_start",
         "message": {
@@ -38,8 +41,10 @@ pub(super) fn as_events(answer: &Answer, model: &str, usage: Usage) -> VecDeque<
             "stop_reason": null, "stop_sequence": null, "usage": begun.as_json(),
         },
     }))]);
-    for (index, block) in answer.blocks.iter().enumerate() {
-        events.extend(block_events(index, block).into_iter().map(event));
+    let blocks = web::within(answer, web);
+    let blocks = blocks.iter().flat_map(|(block, may)| deltas(block, *may));
+    for (index, (empty, deltas)) in blocks.enumerate() {
+        events.extend(block_events(index, empty, deltas).into_iter().map(event));
     }
     events.push_back(event(json!({
         "type": "message_delta",
@@ -50,30 +55,50 @@ pub(super) fn as_events(answer: &Answer, model: &str, usage: Usage) -> VecDeque<
     events
 }
 
-/// A block with everything in it.
-fn whole_block(block: &Block) -> Value {
+/// A block with everything in it; a use of the web has its result behind it.
+fn whole(block: &Block, may: bool) -> Vec<Value> {
     match block {
-        Block::Text(text) => json!({"type": "text", "text": text}),
+        Block::Text(text) => vec![json!({"type": "text", "text": text})],
         Block::ToolUse { name, input } => {
-            json!({"type": "tool_use", "id": identifier("toolu"), "name": name, "input": input})
+            vec![
+                json!({"type": "tool_use", "id": identifier("toolu"), "name": name, "input": input}),
+            ]
         }
+        Block::Search { query, .. } => used("web_search", &json!({"query": query}), block, may),
+        Block::Fetch { url, .. } => used("web_fetch", &json!({"url": url}), block, may),
     }
 }
 
-/// Start, deltas and stop of one block.
-fn block_events(index: usize, block: &Block) -> Vec<Value> {
-    let (empty, deltas): (Value, Vec<Value>) = match block {
-        Block::Text(text) => (
-            json!({"type": "text", "text": ""}),
-            pieces(text).map(|piece| json!({"type": "text_delta", "text": piece})).collect(),
-        ),
-        Block::ToolUse { name, input } => (
-            json!({"type": "tool_use", "id": identifier("toolu"), "name": name, "input": {}}),
-            pieces(&input.to_string())
-                .map(|piece| json!({"type": "input_json_delta", "partial_json": piece}))
-                .collect(),
-        ),
+/// A use of the web and what it brought.
+fn used(name: &str, input: &Value, block: &Block, may: bool) -> Vec<Value> {
+    let id = identifier("srvtoolu");
+    let mut result = web::result(block, may);
+    result["tool_use_id"] = json!(id);
+    vec![json!({"type": "server_tool_use", "id": id, "name": name, "input": input}), result]
+}
+
+/// A block as its start has it, and the deltas that follow. What a use of the web brought is whole at once.
+fn deltas(block: &Block, may: bool) -> Vec<(Value, Vec<Value>)> {
+    let cut = |mut whole: Value| {
+        let (field, empty, kind, delta) = match whole["type"].as_str() {
+            Some("text") => ("text", json!(""), "text_delta", "text"),
+            Some("tool_use" | "server_tool_use") => {
+                ("input", json!({}), "input_json_delta", "partial_json")
+            }
+            _ => return (whole, Vec::new()),
+        };
+        let words = match whole[field].take() {
+            Value::String(text) => text,
+            input => input.to_string(),
+        };
+        whole[field] = empty;
+        (whole, pieces(&words).map(|piece| json!({"type": kind, delta: piece})).collect())
     };
+    whole(block, may).into_iter().map(cut).collect()
+}
+
+/// Start, deltas and stop of one block.
+fn block_events(index: usize, empty: Value, deltas: Vec<Value>) -> Vec<Value> {
     let mut events =
         vec![json!({"type": "content_block_start", "index": index, "content_block": empty})];
     events.extend(

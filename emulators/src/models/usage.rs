@@ -3,12 +3,14 @@
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Block};
+use super::request::Web;
+use super::web;
 
 /// About so many characters make a token of English or code.
 const CHARACTERS_PER_TOKEN: usize = 4;
 
 /// Tokens of one call, as the Messages API counts them: the three inputs do not overlap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Input charged in full.
     pub input_tokens: usize,
@@ -18,11 +20,19 @@ pub struct Usage {
     pub cache_read_input_tokens: usize,
     /// Output.
     pub output_tokens: usize,
+    /// Searches of the web.
+    pub web_searches: usize,
+    /// Pages of the web that were read.
+    pub web_fetches: usize,
+    /// Tokens that these brought: they are written to the cache.
+    pub brought: usize,
+    /// Tokens that were read again after each of them, from there.
+    pub read_again: usize,
 }
 
 impl Usage {
     /// Estimates from the sizes. What came before the model's newest turn counts as cached by that turn.
-    pub fn estimate(body: &Value, answer: &Answer) -> Self {
+    pub fn estimate(body: &Value, answer: &Answer, web: Web) -> Self {
         let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
         let known =
             messages.iter().rposition(|message| message["role"] == "assistant").unwrap_or(0);
@@ -36,11 +46,45 @@ impl Usage {
             cache_creation_input_tokens: created,
             cache_read_input_tokens: read,
             output_tokens: tokens(answer.blocks.iter().map(block_size).sum()).max(1),
+            ..Self::default()
+        }
+        .with_uses(answer, web)
+    }
+
+    /// Adds what the web was used: all that there was is read again after each use.
+    fn with_uses(self, answer: &Answer, web: Web) -> Self {
+        let used = web::within(answer, web).into_iter().filter(|(_, may)| *may);
+        used.fold(self, |usage, (block, _)| {
+            let (searches, fetches) = match block {
+                Block::Search { .. } => (1, 0),
+                Block::Fetch { .. } => (0, 1),
+                Block::Text(_) | Block::ToolUse { .. } => return usage,
+            };
+            let all = self.all_input() + usage.brought;
+            Self {
+                web_searches: usage.web_searches + searches,
+                web_fetches: usage.web_fetches + fetches,
+                brought: usage.brought + tokens(size(&web::result(&block, true))),
+                read_again: usage.read_again + all,
+                ..usage
+            }
+        })
+    }
+
+    /// What is told before the first word.
+    pub fn begun(&self) -> Self {
+        Self {
+            output_tokens: 1,
+            web_searches: 0,
+            web_fetches: 0,
+            brought: 0,
+            read_again: 0,
+            ..*self
         }
     }
 
     /// The same of a request to the Responses API, which counts what it reads from its cache as input too.
-    pub fn estimate_responses(body: &Value, answer: &Answer) -> Self {
+    pub fn estimate_responses(body: &Value, answer: &Answer, web: Web) -> Self {
         let items = body["input"].as_array().map(Vec::as_slice).unwrap_or_default();
         let is_own = |item: &Value| {
             item["role"] == "assistant"
@@ -56,19 +100,23 @@ impl Usage {
             cache_creation_input_tokens: 0,
             cache_read_input_tokens: tokens(read),
             output_tokens: tokens(answer.blocks.iter().map(block_size).sum()).max(1),
+            ..Self::default()
         }
+        .with_uses(answer, web)
     }
 
     /// All input tokens, however charged: what `count_tokens` answers.
     pub fn all_input(&self) -> usize {
-        self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
+        let once =
+            self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens;
+        once + self.brought + self.read_again
     }
 
     /// The `usage` object of the Responses API.
     pub fn as_responses_json(&self) -> Value {
         json!({
             "input_tokens": self.all_input(),
-            "input_tokens_details": {"cached_tokens": self.cache_read_input_tokens},
+            "input_tokens_details": {"cached_tokens": self.cache_read_input_tokens + self.read_again},
             "output_tokens": self.output_tokens,
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": self.all_input() + self.output_tokens,
@@ -79,10 +127,13 @@ impl Usage {
     pub fn as_json(&self) -> Value {
         json!({
             "input_tokens": self.input_tokens,
-            "cache_creation_input_tokens": self.cache_creation_input_tokens,
-            "cache_read_input_tokens": self.cache_read_input_tokens,
+            "cache_creation_input_tokens": self.cache_creation_input_tokens + self.brought,
+            "cache_read_input_tokens": self.cache_read_input_tokens + self.read_again,
             "output_tokens": self.output_tokens,
             "service_tier": "standard",
+            "server_tool_use": {
+                "web_search_requests": self.web_searches, "web_fetch_requests": self.web_fetches,
+            },
         })
     }
 }
@@ -95,6 +146,8 @@ fn block_size(block: &Block) -> usize {
     match block {
         Block::Text(text) => text.len(),
         Block::ToolUse { name, input } => name.len() + size(input),
+        Block::Search { query, .. } => query.len(),
+        Block::Fetch { url, .. } => url.len(),
     }
 }
 

@@ -22,6 +22,7 @@ fn extra() -> Extra {
         resumed: false,
         left: vec!["design".to_owned()],
         evidence: None,
+        web: false,
     }
 }
 
@@ -42,6 +43,22 @@ fn planned() -> Situation {
         InputComment { author: "mara".to_owned(), body: "Also the reversed ones.".into() };
     situation.task.as_mut().expect("the sample has a task").input.comments.push(comment);
     situation
+}
+
+#[test]
+fn who_may_search_the_web_is_told_what_that_means_and_nobody_else_is() {
+    let told = |web| {
+        let extra = Extra { web, ..extra() };
+        let starter = agent(1, StageKey::Plan, 1);
+        prompts().render(starter.role, &planned(), &starter, &extra).expect("it can be filled")
+    };
+    let (without, with) = (told(false), told(true));
+    assert!(with.web && with.system.contains("put no code, name, address or secret"));
+    assert_eq!(
+        with.system.strip_prefix(&without.system).map(|more| more.contains("the web")),
+        Some(true)
+    );
+    assert!(!without.web);
 }
 
 #[test]

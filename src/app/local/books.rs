@@ -69,6 +69,7 @@ impl Agents for Books {
             ended: false,
             budgets: [self.budget; 4],
             most_requests: Limits::default().requests,
+            web: false,
         });
         Box::pin(ready(Ok(grant)))
     }
@@ -81,10 +82,10 @@ impl Agents for Books {
         let most = reservation.grant.most_requests;
         let reserved = match reservation.fitting(&[spent; 4]) {
             Ok(_) if made >= most as usize => Reserved::Refused(Limited::Requests { most }),
-            Ok(output) => {
+            Ok(allowed) => {
                 let number = i64::try_from(entries.costs.len()).unwrap_or(i64::MAX);
-                entries.costs.push((reservation.grant.agent, reservation.bill.at_most(output)));
-                Reserved::Held { number, output }
+                entries.costs.push((reservation.grant.agent, reservation.bill.at_most(allowed)));
+                Reserved::Held { number, allowed }
             }
             Err(limited) => Reserved::Refused(limited),
         };

@@ -25,7 +25,7 @@ use crate::{
         self, Agents, Config, GitHub as GitHubConfig, Grant, Listen, Price, SandboxChoice,
         SandboxTools, Upstream,
     },
-    model::{Ceiling, Environment, Keep, Limits, Micros, RepositoryName},
+    model::{Ceiling, Environment, Keep, Limits, Micros, RepositoryName, Web},
 };
 
 /// The account that the sample repository belongs to.
@@ -233,6 +233,7 @@ impl Recipe {
             upstream,
             openai,
             prices: MODELS.map(|model| (model.to_owned(), price)).into(),
+            web: Web::default(),
         }
     }
 }

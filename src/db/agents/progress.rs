@@ -89,6 +89,8 @@ pub struct Grant {
     pub budget: Micros,
     /// The policy that holds for its task.
     pub policy: Policy,
+    /// Whether somebody who may not push gave its agents words.
+    pub outsiders: bool,
 }
 
 /// Finds the open agent of a token, and what holds for it: one statement, as each request asks.
@@ -100,10 +102,10 @@ pub async fn by_token_hash(
     hash: &[u8; 32],
 ) -> Result<Option<Grant>, DbError> {
     let row = sqlx::query!(
-        "SELECT a.id, a.task_id, t.repository_id, s.key, a.model, a.requests, t.budget_micros,
-             t.policy
+        r#"SELECT a.id, a.task_id, t.repository_id, s.key, a.model, a.requests, t.budget_micros,
+             t.policy, jsonb_array_length(coalesce(t.input -> 'outsiders', '[]')) > 0 AS "outsiders!"
          FROM agents a JOIN stages s ON s.id = a.stage_id JOIN tasks t ON t.id = a.task_id
-         WHERE a.token_hash = $1 AND a.ended_at IS NULL",
+         WHERE a.token_hash = $1 AND a.ended_at IS NULL"#,
         hash,
     );
     let Some(row) = row.fetch_optional(executor).await? else { return Ok(None) };
@@ -117,6 +119,7 @@ pub async fn by_token_hash(
         requests: decode::number("requests", row.requests)?,
         budget: Micros(row.budget_micros),
         policy: decode::read("task policy", row.policy)?,
+        outsiders: row.outsiders,
     }))
 }
 

@@ -48,6 +48,8 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         | Refusal::Malformed(_)
         | Refusal::Field(_)
         | Refusal::Tool(_)
+        | Refusal::Ungranted(_)
+        | Refusal::Domains(_)
         | Refusal::Content(_)
         | Refusal::Source(_) => (FINAL, "not_let_through"),
     }

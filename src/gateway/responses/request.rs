@@ -5,16 +5,20 @@
 
 use serde_json::{Map, Value};
 
-use crate::gateway::bill::Size;
+use crate::gateway::bill::{Allowed, Size, WebUses};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::{Checked, list, shown};
 use crate::gateway::rewrite;
 use crate::gateway::strict::Strict;
+use crate::gateway::web::Passing;
+use crate::model::{WebTool, WebTools};
+
+use super::search;
 
 /// The fields of a body: what Codex 0.169.0 sends, and the plain ones of the API. Not among them:
 /// `background`, `previous_response_id`, `conversation` and `prompt`, which rest on what the provider
 /// keeps, and `service_tier`, which raises the price.
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "model",
     "input",
     "instructions",
@@ -31,6 +35,7 @@ const FIELDS: [&str; 18] = [
     "stream",
     "stream_options",
     "max_output_tokens",
+    search::MAX_TOOL_CALLS,
     "temperature",
     "top_p",
 ];
@@ -55,7 +60,7 @@ const MAX_OUTPUT: &str = "max_output_tokens";
 const LONGEST_ANSWER: u64 = 128_000;
 
 /// Checks a body of `POST /v1/responses`.
-pub(in crate::gateway) fn check(body: &[u8]) -> Result<Checked, Refusal> {
+pub(in crate::gateway) fn check(body: &[u8], passing: Passing<'_>) -> Result<Checked, Refusal> {
     let Strict(value) =
         serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string()))?;
     let Value::Object(fields) = value else {
@@ -68,15 +73,25 @@ pub(in crate::gateway) fn check(body: &[u8]) -> Result<Checked, Refusal> {
         return Err(Refusal::Malformed("it names no model".to_owned()));
     };
     check_kept(&fields)?;
-    check_tools(fields.get("tools"))?;
-    check_choice(fields.get("tool_choice"))?;
-    check_input(fields.get("input"))?;
-    Ok(Checked { model: model.to_owned(), size: Some(size(&fields, body.len())) })
+    let web = check_offered(&fields, passing)?;
+    check_choice(fields.get("tool_choice"), passing)?;
+    check_input(fields.get("input"), passing)?;
+    let size = Size { web, ..size(&fields, body.len()) };
+    Ok(Checked { model: model.to_owned(), size: Some(size), beta: None })
 }
 
-/// Gives the body with a shorter answer asked for: Codex itself names no length.
-pub(in crate::gateway) fn shortened(body: &[u8], output: u64) -> Vec<u8> {
-    rewrite::number_or_new(body, MAX_OUTPUT, output)
+/// Gives the body with what its answer is let have: Codex itself names neither length nor calls.
+pub(in crate::gateway) fn held_to(
+    body: &[u8],
+    size: &Size,
+    allowed: Allowed,
+    named: &WebTools,
+) -> Vec<u8> {
+    let body = match allowed.output < size.max_output {
+        true => rewrite::set(body, MAX_OUTPUT, &allowed.output.to_string()),
+        false => body.to_vec(),
+    };
+    search::held_to(body, size.web.within(allowed.uses), named)
 }
 
 /// What a body says about its price; `bytes` is how long it is. Nothing is asked for what the API keeps
@@ -113,6 +128,19 @@ fn check_kept(fields: &Map<String, Value>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Checks the tools that a body offers; gives what those of the provider may be used.
+fn check_offered(fields: &Map<String, Value>, passing: Passing<'_>) -> Result<WebUses, Refusal> {
+    let mut uses = WebUses::default();
+    for tool in list(fields.get("tools"), "tools")? {
+        match search::is_search(tool) {
+            true => search::check(tool, fields, passing, &mut uses)?,
+            false => check_tool(tool)?,
+        }
+    }
+    Ok(uses)
+}
+
+/// Checks tools further in: those of the provider are offered outright or not at all.
 fn check_tools(tools: Option<&Value>) -> Result<(), Refusal> {
     list(tools, "tools")?.iter().try_for_each(check_tool)
 }
@@ -129,23 +157,29 @@ fn check_tool(tool: &Value) -> Result<(), Refusal> {
 }
 
 /// A tool can be demanded by its type, too.
-fn check_choice(choice: Option<&Value>) -> Result<(), Refusal> {
+fn check_choice(choice: Option<&Value>, passing: Passing<'_>) -> Result<(), Refusal> {
+    let check = |tool: &Value| match search::is_search(tool) {
+        true => passing.terms(WebTool::Search, search::SEARCH).map(|_| ()),
+        false => check_tool(tool),
+    };
     match choice {
         None | Some(Value::Null | Value::String(_)) => Ok(()),
-        Some(choice) if choice["type"] == "allowed_tools" => check_tools(choice.get("tools")),
-        Some(choice) => check_tool(choice),
+        Some(choice) if choice["type"] == "allowed_tools" => {
+            list(choice.get("tools"), "tools")?.iter().try_for_each(check)
+        }
+        Some(choice) => check(choice),
     }
 }
 
 /// Checks words, or a list of items.
-fn check_input(input: Option<&Value>) -> Result<(), Refusal> {
+fn check_input(input: Option<&Value>, passing: Passing<'_>) -> Result<(), Refusal> {
     match input {
         Some(Value::String(_)) => Ok(()),
-        items => list(items, "input")?.iter().try_for_each(check_item),
+        items => list(items, "input")?.iter().try_for_each(|item| check_item(item, passing)),
     }
 }
 
-fn check_item(item: &Value) -> Result<(), Refusal> {
+fn check_item(item: &Value, passing: Passing<'_>) -> Result<(), Refusal> {
     let Value::Object(fields) = item else {
         return Err(Refusal::Malformed("an item of the input is no object".to_owned()));
     };
@@ -157,6 +191,8 @@ fn check_item(item: &Value) -> Result<(), Refusal> {
         "message" => check_content(fields.get("content")),
         "function_call_output" | "custom_tool_call_output" => check_content(fields.get("output")),
         "tool_search_output" => check_tools(fields.get("tools")),
+        // That there was a search earlier; what it found is not in it.
+        "web_search_call" if passing.may_have_brought(WebTool::Search) => Ok(()),
         _ if PLAIN_ITEMS.contains(&kind) => Ok(()),
         _ => Err(Refusal::Content(shown(kind))),
     }
@@ -197,6 +233,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// Checks it where the server names nothing of the web.
+    fn check(body: &[u8]) -> Result<Checked, Refusal> {
+        super::check(body, Passing { named: &WebTools::default(), granted: true })
+    }
 
     fn with(name: &str, value: Value) -> Result<Checked, Refusal> {
         let mut body = json!({"model": "m", "input": "go", "store": false});
@@ -244,7 +285,7 @@ mod tests {
             max_output: LONGEST_ANSWER,
             ..Size::default()
         };
-        let expected = Checked { model: "gpt-5.5".to_owned(), size: Some(size) };
+        let expected = Checked { model: "gpt-5.5".to_owned(), size: Some(size), beta: None };
         assert_eq!(check(text.as_bytes()), Ok(expected));
         let short = with("max_output_tokens", json!(50)).unwrap().size;
         assert_eq!(short.map(|size| size.max_output), Some(50));
@@ -256,7 +297,14 @@ mod tests {
             (r#"{"model":"m","max_output_tokens": 90}"#, r#"{"model":"m","max_output_tokens": 7}"#),
             (r#" { "model":"m"}"#, r#" {"max_output_tokens":7, "model":"m"}"#),
         ] {
-            assert_eq!(shortened(before.as_bytes(), 7), after.as_bytes());
+            let size = Size { max_output: 90, ..Size::default() };
+            let held = held_to(
+                before.as_bytes(),
+                &size,
+                Allowed { output: 7, uses: 0 },
+                &WebTools::default(),
+            );
+            assert_eq!(held, after.as_bytes());
         }
     }
 

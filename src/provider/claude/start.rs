@@ -23,13 +23,17 @@ const API_RETRIES: &str = "4";
 /// Shows its list of what is done and left; harmless, so every role gets it.
 const TODO_TOOL: &str = "TodoWrite";
 
+/// Searches the web by a request of its own, which has the provider's tool. Its `WebFetch` asks hosts itself, from
+/// a sandbox that has none: it is never offered.
+const WEB_TOOL: &str = "WebSearch";
+
 /// Tools that change files. They are not allowed beforehand: the program asks before each call, and policy
 /// decides.
 const ASKED: [&str; 3] = ["Edit", "Write", "NotebookEdit"];
 
 /// Tools that change nothing. A role with only these is started with `--restricted` as well, which
 /// confines them to the worktree.
-const READING: [&str; 4] = ["Read", "Grep", "Glob", TODO_TOOL];
+const READING: [&str; 5] = ["Read", "Grep", "Glob", TODO_TOOL, WEB_TOOL];
 
 pub(super) fn command(task: &Launch) -> Command {
     let system = ConfigFile { path: SYSTEM_FILE.into(), content: task.system.clone().into_bytes() };
@@ -55,6 +59,9 @@ fn arguments(task: &Launch) -> Vec<String> {
     let mut tools: Vec<&str> = task.tools.iter().map(String::as_str).collect();
     if !tools.contains(&TODO_TOOL) {
         tools.push(TODO_TOOL);
+    }
+    if task.web {
+        tools.push(WEB_TOOL);
     }
     let system_file = task.config_dir.join(SYSTEM_FILE).display().to_string();
     let session = task.session.to_string();
@@ -175,6 +182,18 @@ mod tests {
             assert_eq!(value_of(&command, "--permission-mode"), Some("manual"));
             assert_eq!(value_of(&command, "--permission-prompt-tool"), Some("stdio"));
         }
+    }
+
+    #[test]
+    fn the_web_is_searched_where_it_may_be_and_pages_are_fetched_nowhere() {
+        let mut task = task();
+        let offered = |command: &Command| value_of(command, "--tools").unwrap().to_owned();
+        assert!(!offered(&command(&task)).contains("Web"));
+        task.web = true;
+        let searching = command(&task);
+        assert_eq!(offered(&searching), "Read,Grep,Glob,TodoWrite,WebSearch");
+        assert_eq!(value_of(&searching, "--allowedTools"), Some(offered(&searching).as_str()));
+        assert!(searching.arguments.contains(&"--restricted".to_owned()));
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl Codex {
             "mcp_tool_call" => {
                 std::iter::once(tool_result(item)).chain(own_tools::reached(item)).collect()
             }
+            "web_search" => vec![AgentEvent::ToolResult { is_error: false }],
             "todo_list" => todo(item).into_iter().collect(),
             _ => Vec::new(),
         }
@@ -169,6 +170,7 @@ fn begun(item: &Value) -> Option<AgentEvent> {
             let name = format!("{}.{}", text(item, "server"), text(item, "tool"));
             return Some(AgentEvent::ToolUse { name, summary: tool_summary(&item["arguments"]) });
         }
+        "web_search" => ("web_search", tool_summary(item)),
         "todo_list" => return todo(item),
         _ => return None,
     };

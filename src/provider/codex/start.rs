@@ -50,10 +50,9 @@ const OFF: [&str; 17] = [
 ];
 
 /// Settings, each as TOML. They go before the config file, which the agent's own shell can write to.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 6] = [
     "analytics.enabled=false",
     "check_for_update_on_startup=false",
-    "web_search=\"disabled\"",
     "project_doc_max_bytes=0",
     "skills.bundled.enabled=false",
     "skills.include_instructions=false",
@@ -107,6 +106,7 @@ fn arguments(task: &Launch) -> Vec<String> {
     pair("-c", &provider);
     pair("-c", &gateway);
     SETTINGS.iter().for_each(|setting| pair("-c", setting));
+    pair("-c", web_search(task.web));
     if let Some(effort) = task.effort {
         pair("-c", &format!("model_reasoning_effort={:?}", effort.name()));
     }
@@ -129,6 +129,11 @@ fn tool_server(server: &ToolServer) -> String {
          enabled_tools={names:?},default_tools_approval_mode=\"approve\"}}",
         server.url
     )
+}
+
+/// The search that runs on the provider's side. Whether it reads pages as they are now is for the gateway to say.
+fn web_search(may: bool) -> &'static str {
+    if may { "web_search=\"live\"" } else { "web_search=\"disabled\"" }
 }
 
 fn in_config(task: &Launch, file: impl AsRef<Path>) -> String {
@@ -169,6 +174,7 @@ mod tests {
         for setting in SETTINGS {
             assert!(command.arguments.contains(&setting.to_owned()), "{setting}");
         }
+        assert!(command.arguments.contains(&"web_search=\"disabled\"".to_owned()));
         for feature in OFF {
             let at = command.arguments.iter().position(|argument| argument == feature);
             assert_eq!(command.arguments[at.unwrap() - 1], "--disable", "{feature}");
@@ -176,6 +182,13 @@ mod tests {
         let gateway = command.arguments.iter().find(|argument| argument.contains("base_url"));
         assert!(gateway.unwrap().contains("http://127.0.0.1:4000/v1"));
         assert!(gateway.unwrap().contains("stream_max_retries=3"));
+    }
+
+    #[test]
+    fn the_web_is_searched_where_it_may_be() {
+        let searching = command(&Launch { web: true, ..task() }, false);
+        assert!(searching.arguments.contains(&"web_search=\"live\"".to_owned()));
+        assert!(!searching.arguments.iter().any(|setting| setting.contains("disabled")));
     }
 
     #[test]

@@ -124,6 +124,7 @@ pub(super) struct RoleKeys {
     tools: Option<List<ToolName>>,
     max_turns: Option<Turns>,
     requests: Option<Requests>,
+    web: Option<bool>,
 }
 
 impl From<RoleKeys> for RolePolicy {
@@ -138,6 +139,7 @@ impl From<RoleKeys> for RolePolicy {
             tools,
             max_turns,
             requests,
+            web,
         } = keys;
         Self {
             provider: provider.map(|provider| provider.0),
@@ -149,6 +151,7 @@ impl From<RoleKeys> for RolePolicy {
             tools: tools.map(|tools| tools.0.into_iter().map(|tool| tool.0).collect()),
             max_turns: max_turns.map(|turns| turns.0),
             requests: requests.map(|requests| requests.0),
+            web: web.unwrap_or_default(),
         }
     }
 }

@@ -39,6 +39,7 @@ roles:
     tools: [Read, Edit, Bash]
     max_turns: 40
     requests: 90
+    web: true
   reviewer: {model: other}
 budget: 2.5
 max_rounds: 2
@@ -99,6 +100,7 @@ fn every_key_is_read() {
         tools: Some(vec![ProgramTool::Read, ProgramTool::Edit, ProgramTool::Bash]),
         max_turns: Some(40),
         requests: Some(90),
+        web: true,
         ..role("some-model-1")
     };
     assert_eq!(

@@ -65,6 +65,13 @@ fn what_is_held_depends_on_policy_and_on_who_wrote() {
     assert!(is_held(&play), "olga may not push");
     play.s.policy.push = Some(PushPolicy::AtOnce);
     assert!(!is_held(&play), "policy says so");
+    play.s.policy.push = None;
+    play.s.task.as_mut().unwrap().input.outsiders.clear();
+    let web = baton::model::RolePolicy { web: true, ..Default::default() };
+    play.s.policy.roles.insert(baton::model::Role::Verifier, web.clone());
+    assert!(!is_held(&play), "nobody who asks for the web took part");
+    play.s.policy.roles.insert(baton::model::Role::Starter, web);
+    assert!(is_held(&play), "the plan may rest on what anybody wrote somewhere");
 }
 
 #[test]

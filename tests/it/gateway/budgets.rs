@@ -8,7 +8,7 @@ use baton::db::{
     budgets,
     usage::{self, Settled, UsageId},
 };
-use baton::gateway::{Caching, DatabaseAgents, Price};
+use baton::gateway::{Caching, DatabaseAgents, Price, WebUses};
 use baton::model::{
     End, InputHash, Inputs, Limits, Policy, RolePolicy, Sha, StageKey, StageState, TaskInput,
     TaskOrigin,
@@ -106,6 +106,7 @@ async fn replica(
             base_url: url.to_owned(),
             credentials: vec![Credential::ApiKey(REAL_KEY.into())],
             resting: Vec::new(),
+            web: WebTools::default(),
         }),
         openai: None,
         prices: Prices::published(),
@@ -238,22 +239,24 @@ async fn play(pool: &PgPool, issue: u64, steps: Vec<Step>) {
     let task = task_of(pool, agent).await;
     let mut limits = Limits { task: Micros(400_000), ..Limits::default() };
     let mut sums = Sums::default();
-    let price = Price::of_dollars(3.0, 15.0);
+    let price = Price { search: Micros(10_000), ..Price::of_dollars(3.0, 15.0) };
     for step in steps {
         let books = DatabaseAgents::new(pool.clone(), limits.clone());
         match step {
             Step::Reserve { bytes, output } => {
                 let grant = books.of_token(token_hash(&token(agent))).await.unwrap().unwrap();
                 let caching = if bytes % 2 == 0 { Caching::None } else { Caching::Minutes };
-                let size = Size { bytes, max_output: output, caching, ..Size::default() };
+                let searches = u32::try_from(bytes % 3).unwrap();
+                let web = WebUses { searches, fetches: 0, tokens: bytes };
+                let size = Size { bytes, max_output: output, caching, web, ..Size::default() };
                 let bill = Bill::new(price, size);
                 let left = Micros(limits.task.0 - sums.spent - sums.reserved());
                 let at = Clock::system().now();
                 let asked = Reservation { grant, model: MODEL.to_owned(), bill, at };
                 match (books.reserve(asked).await.unwrap(), bill.fitting(left)) {
-                    (Reserved::Held { number, output }, Some(fits)) => {
-                        assert_eq!(output, fits);
-                        let reserved = bill.at_most(output);
+                    (Reserved::Held { number, allowed }, Some(fits)) => {
+                        assert_eq!(allowed, fits);
+                        let reserved = bill.at_most(allowed);
                         sums.open.push_back((number, reserved, bill.expected().min(reserved)));
                     }
                     (Reserved::Refused(limited), None) => {

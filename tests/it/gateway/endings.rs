@@ -66,6 +66,7 @@ async fn the_socket_of_a_dead_process_is_replaced_and_a_file_is_not() {
             base_url: "http://127.0.0.1:9".to_owned(),
             credentials: vec![Credential::Bearer("x".into())],
             resting: Vec::new(),
+            web: WebTools::default(),
         }),
         openai: None,
         prices: Prices::default(),

@@ -31,7 +31,7 @@ async fn an_answer_is_shortened_to_what_is_left_and_nothing_else_of_the_body_cha
         r#"{ "max_tokens" :32000,"model":"claude-sonnet-4-5","messages":[],"stream" : true}"#;
     let size = Size { bytes: sent.len() as u64, max_output: 32_000, ..Size::default() };
     let bill = Bill::new(Prices::published().of("claude-sonnet-4-5").unwrap(), size);
-    house.books.change(TOKEN, |grant| grant.budgets[1] = bill.at_most(5_000));
+    house.books.change(TOKEN, |grant| grant.budgets[1] = bill.at_most(tokens(5_000)));
     let got = house.send(request(Method::POST, "/v1/messages", TOKEN, sent)).await;
     assert_eq!((got.status, got.body.as_str()), (StatusCode::OK, STREAM));
     let seen = house.upstream.seen.lock().unwrap()[0].2.clone();

@@ -21,7 +21,7 @@ pub(super) fn body() -> Value {
     })
 }
 
-async fn ask(house: &House, token: &str, body: &Value) -> Got {
+pub(super) async fn ask(house: &House, token: &str, body: &Value) -> Got {
     let request = http::Request::builder()
         .method(Method::POST)
         .uri("/v1/responses")

@@ -117,6 +117,7 @@ fn launch(house: &House, model: &str, tools: &[&str], port: u16) -> Launch {
         prompt: "/not-a-command go".to_owned(),
         schema: Some(json!({"type": "object", "properties": {"ok": {"type": "boolean"}}})),
         tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
+        web: false,
         protected: baton::model::Protected::default(),
         tool_server: None,
         session: SessionId(uuid::Uuid::new_v4()),
@@ -223,9 +224,10 @@ async fn claude_code_works_with_answers_that_are_shortened() {
     let body: Value = serde_json::from_slice(&seen[0].2).unwrap();
     let (reservation, reserved) = house.books.reservations.lock().unwrap()[0].clone();
     let allowed = body["max_tokens"].as_u64().unwrap();
-    assert!(allowed < reservation.bill.wanted(), "{allowed} of {}", reservation.bill.wanted());
+    let wanted = reservation.bill.wanted().output;
+    assert!(allowed < wanted, "{allowed} of {wanted}");
     let thinking = body["thinking"]["budget_tokens"].as_u64().unwrap_or_default();
     assert!(thinking < allowed, "the API refuses that: {thinking} of {allowed} for thinking");
-    assert_eq!(reserved, reservation.bill.at_most(allowed));
+    assert_eq!(reserved, reservation.bill.at_most(tokens(allowed)));
     assert!(reserved <= Micros(400_000), "{reserved}");
 }

@@ -40,13 +40,13 @@ fn priced(config: &mut Config) {
 }
 
 /// The requests of agents whose system words say so.
-fn of(requests: Vec<RecordedRequest>, role: &str) -> Vec<Value> {
+pub fn of(requests: Vec<RecordedRequest>, role: &str) -> Vec<Value> {
     let marker = format!("Role: {role}\\n");
     let bodies = requests.into_iter().map(|request| request.body);
     bodies.filter(|body| body.to_string().contains(&marker)).collect()
 }
 
-fn offered(body: &Value) -> Vec<&str> {
+pub fn offered(body: &Value) -> Vec<&str> {
     let tools = body["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
     tools.iter().filter_map(|tool| tool["name"].as_str()).collect()
 }

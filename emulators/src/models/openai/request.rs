@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::tools::{given, meant_by, of_servers, wish};
 use crate::models::request::{Content, Message, Request, Speaker, Tool};
+use crate::models::web;
 
 /// What the program itself tells the model in a user's message.
 const OWN_REMARK: &str = "<environment_context>";
@@ -16,6 +17,7 @@ pub(super) fn parse(body: &Value) -> Request {
         messages: Vec::new(),
         tools: tools_of(body),
         stream: body["stream"].as_bool().unwrap_or(false),
+        web: web::of_responses(body),
     };
     if let Some(words) = body["input"].as_str() {
         request.messages.push(said(Speaker::User, vec![words.to_owned()]));

@@ -16,6 +16,7 @@ use crate::models::door::{Api, NotLetIn, Server, Shared, bearer, wait};
 use crate::models::faults::Fault;
 use crate::models::stream::{Ending, Parts, identifier};
 use crate::models::usage::Usage;
+use crate::models::web;
 
 /// The Responses API.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ async fn responses(State(shared): State<Arc<Shared>>, request: HttpRequest) -> R
             }
         }
     };
-    let usage = Usage::estimate_responses(&body, &answer);
+    let usage = Usage::estimate_responses(&body, &answer, request.web);
     streamed(&items, &request.model, usage, fault)
 }
 
@@ -80,7 +81,7 @@ fn complaint(body: &Value) -> Option<String> {
     if body["stream"] != true {
         return Some("the emulator only streams: send stream: true".to_owned());
     }
-    strict::complaint(body)
+    strict::complaint(body).or_else(|| web::responses_complaint(body))
 }
 
 fn streamed(items: &[Value], model: &str, usage: Usage, fault: Option<Fault>) -> Response {

@@ -13,17 +13,28 @@ use crate::models::answer::{Answer, Block};
 use crate::models::request::Request;
 use crate::models::stream::{event, identifier, pieces};
 use crate::models::usage::Usage;
+use crate::models::web;
 
 /// The items of an answer.
 pub(super) fn items(request: &Request, answer: &Answer) -> Vec<Value> {
-    let item = |block: &Block| match block {
+    let item = |(block, may): (Block, bool)| match &block {
         Block::Text(text) => json!({
             "type": "message", "id": identifier("msg"), "role": "assistant", "status": "completed",
             "content": [{"type": "output_text", "text": text, "annotations": []}],
         }),
         Block::ToolUse { name, input } => with_ids(tools::item(request, name, input)),
+        Block::Search { query, .. } if may => search(json!({"type": "search", "query": query})),
+        Block::Fetch { url, .. } if may => search(json!({"type": "open_page", "url": url})),
+        // Further calls are not made.
+        Block::Search { .. } | Block::Fetch { .. } => Value::Null,
     };
-    answer.blocks.iter().map(item).collect()
+    let blocks = web::within(answer, request.web).into_iter();
+    blocks.map(item).filter(|item| !item.is_null()).collect()
+}
+
+/// A call of the search; what it found is in no item.
+fn search(action: Value) -> Value {
+    json!({"type": "web_search_call", "id": identifier("ws"), "status": "completed", "action": action})
 }
 
 /// Gives a wish the ids that tie it to its result.

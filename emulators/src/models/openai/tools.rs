@@ -55,7 +55,7 @@ fn of_server(name: &str) -> Option<(&str, &str)> {
 pub(super) fn search(request: &Request, body: &Value, answer: &Answer) -> Option<Value> {
     let wanted = answer.blocks.iter().filter_map(|block| match block {
         Block::ToolUse { name, .. } => Some(name.as_str()),
-        Block::Text(_) => None,
+        Block::Text(_) | Block::Search { .. } | Block::Fetch { .. } => None,
     });
     let missing = wanted.filter(|name| of_server(name).is_some() && !request.offers(name));
     let query = missing.collect::<Vec<_>>().join(" ");
