@@ -92,7 +92,7 @@ impl Ports {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "a sandbox handed no ports over: it reaches nothing")
+                tracing::warn!(%error, "a sandbox handed no ports over: it reaches nothing");
             }
         }
         while carrying.join_next().await.is_some() {}
