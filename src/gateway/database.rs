@@ -94,7 +94,7 @@ fn granted(limits: &Limits, found: db::agents::Grant) -> AgentGrant {
     let most_requests = role_policy.requests_within(limits.requests);
     let mut models = role_policy.models;
     models.push(model);
-    if let Some(allowed) = limits.models.get(&role) {
+    if let Some(allowed) = limits.models_of(role) {
         models.retain(|model| allowed.contains(model));
     }
     AgentGrant {
