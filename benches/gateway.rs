@@ -221,6 +221,7 @@ async fn agent(pool: &PgPool) {
     let agent = NewAgent {
         task,
         stage,
+        part: None,
         provider: "claude".to_owned(),
         model: MODEL.to_owned(),
         resumes: None,

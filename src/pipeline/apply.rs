@@ -12,9 +12,9 @@ use crate::{
         tasks,
     },
     model::{
-        Act, AgentId, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, Policy, ReportId,
+        Act, AgentId, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, Part, Policy, ReportId,
         ReportKind, Role, Sha, Share, Situation, Stage, StageId, StageKey, StageState, Stop, Task,
-        TaskId, TaskState, Timestamp, What, usual_model,
+        TaskId, TaskState, Timestamp, What,
     },
     workflow::{Effect, NewTask, restart_pause},
 };
@@ -108,8 +108,8 @@ impl<'a> Apply<'a> {
             Effect::Stage { key, next } => {
                 self.stage(tx, *key, next.clone(), None).await?;
             }
-            Effect::StartAgent { stage, resumes, inputs, base } => {
-                self.start(tx, *stage, *resumes, inputs, base).await?;
+            Effect::StartAgent { stage, part, resumes, inputs, base } => {
+                self.start(tx, *stage, *part, *resumes, inputs, base).await?;
             }
             Effect::StartNow { agent } => {
                 agents::set_not_before(&mut *tx, *agent, None).await?;
@@ -264,6 +264,7 @@ impl<'a> Apply<'a> {
         &mut self,
         tx: &mut PgConnection,
         key: StageKey,
+        part: Option<Part>,
         resumes: Option<AgentId>,
         inputs: &Inputs,
         base: &Sha,
@@ -274,15 +275,13 @@ impl<'a> Apply<'a> {
             approvals::kill_pushes_but(&mut *tx, task, None, self.now).await?;
         }
         let stage = self.stage(tx, key, StageState::Blocked, None).await?;
-        let role = self.policy.roles.get(&key.role());
+        let role = part.map_or(key.role(), |part| part.role);
         let server = &self.situation.server;
-        let provider = role.and_then(|role| role.provider.as_deref()).unwrap_or(&server.provider);
-        let usual =
-            if *provider == server.provider { &server.model } else { usual_model(provider) };
-        let model = role.and_then(|role| role.model.as_deref()).unwrap_or(usual);
+        let (provider, model) = self.policy.played_by(role, &server.provider, &server.model);
         let new = agents::NewAgent {
             task,
             stage,
+            part,
             provider: provider.to_owned(),
             model: model.to_owned(),
             resumes,
@@ -291,7 +290,7 @@ impl<'a> Apply<'a> {
             salt: self.parts.settings.salt,
             now: self.now,
         };
-        let shares = self.shares(key.role(), provider);
+        let shares = self.shares(role, provider);
         let agent = agents::insert(&mut *tx, new).await?;
         self.stage(tx, key, StageState::Running(agent), Some(base)).await?;
         let mut run_at = self.now;

@@ -18,13 +18,14 @@ use super::{
 use crate::{
     agent::{Assignment, Life, Patience, Supplies, Wires, prompt},
     db::{
-        agent_sessions, agents, command_runs, context_entries, events, questions, tasks,
+        agent_inbox, agent_sessions, agents, command_runs, context_entries, events, questions,
+        tasks,
         usage::{self, Settled},
     },
     github::{Access, GitHubError},
     model::{
-        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, FailKind, NewEvent, QuestionId,
-        RunKind, Sha, Situation, StageKey, Subject, Sweep, TaskId, What,
+        Actor, Agent, AgentId, AgentState, CancelledBy, Cause, End, FailKind, NewEvent, Outcome,
+        QuestionId, RunKind, Sha, Situation, StageKey, Subject, Sweep, TaskId, What, cut,
     },
     queue::{self, Claimed},
     workspace::{Identity, trailers},
@@ -271,11 +272,22 @@ async fn extra(
         resumed,
         left: left.into_iter().map(|entry| entry.key).collect(),
         evidence: situation.last_run(RunKind::Verify).cloned(),
+        said: match stage {
+            StageKey::Code => agent_inbox::list_told_before(&parts.pool, agent.id).await?,
+            StageKey::Plan
+            | StageKey::Review
+            | StageKey::Deploy
+            | StageKey::Verify
+            | StageKey::Audit => Vec::new(),
+        },
     })
 }
 
 /// How much of a diff a prompt holds, in bytes.
 const MAX_DIFF: usize = 200_000;
+
+/// How much of an analysis is left for agents to read later, in characters: as much as they may leave themselves.
+const MAX_REPORT: usize = 16_000;
 
 /// Saves how the life went, and tells it to the task.
 async fn save(
@@ -307,6 +319,11 @@ async fn save(
         Some(question) => (End::Asked(question), None),
         None => (end, outcome),
     };
+    if let (Some(Outcome::Analysis(analysis)), Some(subtask)) = (&outcome, agent.subtask) {
+        let key = format!("analysis/{subtask}");
+        let report = parts.redactor().redact(&cut(&analysis.report.0, MAX_REPORT));
+        context_entries::insert(&mut *tx, task, agent.id, &key, &report, now).await?;
+    }
     let finished = agents::Finished { end, outcome, head, limited };
     agents::finish(&mut *tx, agent.id, finished, now).await?;
     command_runs::end_lost_setups(&mut *tx, task, agent.stage, now).await?;
