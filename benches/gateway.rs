@@ -254,6 +254,7 @@ async fn agent(pool: &PgPool) {
     let agent = NewAgent {
         task,
         stage,
+        part: None,
         provider: "claude".to_owned(),
         model: CLAUDE.to_owned(),
         resumes: None,

@@ -9,6 +9,7 @@ mod context;
 mod follow_up;
 mod frame;
 mod judge;
+mod parts;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,9 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::{Agent, CommandRun, Effort, Emission, Role, RolePolicy, Situation, Tool};
+use crate::model::{
+    Agent, CommandRun, Effort, Emission, Message, Role, RolePolicy, Situation, Tool,
+};
 
 pub use follow_up::{letter_text, message_text};
 pub use judge::{repair_prompt, validate};
@@ -33,6 +36,9 @@ const DIVIDER: &str = "\n===\n";
 
 /// The words for messages into a session, first or later.
 const FOLLOW_UP: &str = include_str!("../../prompts/follow-up.md");
+
+/// The words for agents of a divided plan: added to those of their roles.
+const SUBTASK: &str = include_str!("../../prompts/subtask.md");
 
 /// A prompt that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +126,8 @@ pub struct Extra {
     pub evidence: Option<CommandRun>,
     /// Whether its program may search the web.
     pub web: bool,
+    /// What people said to the agents of other parts of its plan while these worked, oldest first.
+    pub said: Vec<Message>,
 }
 
 /// A prompt ready for an agent.
@@ -209,16 +217,24 @@ impl Prompts {
         let messages = Value::from(Serde(follow_up::Messages::new(situation, agent, extra)));
         let news = environment.render_str(FOLLOW_UP.trim_end(), messages).map_err(template)?;
         let words = self.role(role);
-        let context = context::Context::new(situation, agent, extra, &frame, &news);
+        let parts = parts::Parts::of(situation, agent, extra);
+        let divided = parts.is_some();
+        let context = context::Context::new(situation, agent, extra, &frame, &news, parts);
         let context = Value::from(Serde(context));
-        let system = environment.render_str(&words.system, &context).map_err(template)?;
+        let fill = |template: &str| environment.render_str(template, &context);
+        let (of_part, first_of_part) = match divided {
+            true => filled_part(fill).map_err(template)?,
+            false => Default::default(),
+        };
+        let system = fill(&words.system).map_err(template)?;
         let audits = situation.policy.agent_audits && Emission::AuditWanted.is_for(role);
-        let own = tools::words(&words.baton, &extra.left, audits);
-        let system = format!("{system}{own}{}", tools::of_the_web(extra.web));
+        let tools = tools::words(&words.baton, &extra.left, audits);
+        let web = tools::of_the_web(extra.web);
+        let system = format!("{system}{of_part}{tools}{web}");
         let prompt = if extra.resumed {
             follow_up::next_message(&news)
         } else {
-            environment.render_str(&words.first, &context).map_err(template)?
+            format!("{}{first_of_part}", fill(&words.first).map_err(template)?)
         };
         let rendered = Rendered { web: extra.web, ..words.rendered(system, prompt) };
         Ok(match situation.policy.roles.get(&role) {
@@ -244,8 +260,16 @@ impl Prompts {
         let words = self.role(role);
         let system = environment.render_str(&words.system, &context).map_err(template)?;
         let prompt = environment.render_str(&words.first, &context).map_err(template)?;
-        Ok(words.rendered(system, prompt))
+        // Nobody serves Baton's own tools there.
+        Ok(Rendered { baton: Vec::new(), ..words.rendered(system, prompt) })
     }
+}
+
+/// What is added to the system words and to the first message of an agent of a divided plan.
+fn filled_part<E>(fill: impl Fn(&str) -> Result<String, E>) -> Result<(String, String), E> {
+    let (system, first) = SUBTASK.trim_end().split_once(DIVIDER).unwrap_or((SUBTASK, ""));
+    let paragraph = |words: String| format!("\n\n{}", words.trim_start_matches('\n'));
+    Ok((paragraph(fill(system)?), paragraph(fill(first)?)))
 }
 
 impl Rendered {

@@ -16,6 +16,11 @@ struct State {
     state: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Played {
+    role: String,
+}
+
 /// Counts and writes them in the OpenMetrics text format.
 pub(super) async fn render(parts: &Parts) -> Result<String, DbError> {
     let mut registry = Registry::with_prefix("baton");
@@ -37,6 +42,11 @@ pub(super) async fn render(parts: &Parts) -> Result<String, DbError> {
         }
         registry.register(name, help, family);
     }
+    let by_role = Family::<Played, Gauge>::default();
+    for (role, count) in overview::count_by_role(&parts.pool).await? {
+        by_role.get_or_create(&Played { role: role.name().to_owned() }).set(count);
+    }
+    registry.register("agents_playing", "Agents that have not ended, by role", by_role);
     let now = parts.clock.now();
     let single = [
         (

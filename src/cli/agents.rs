@@ -41,7 +41,7 @@ fn line(agent: &AgentLine) -> String {
         agent.id,
         agent.repository,
         agent.number,
-        agent.stage,
+        played(agent),
         agent.attempt,
         state(&agent.state),
         waits.unwrap_or_default(),
@@ -59,6 +59,14 @@ fn line(agent: &AgentLine) -> String {
         agent.retries,
         told(agent),
     )
+}
+
+/// The stage; and the part of the plan that it plays of it, and as whom.
+fn played(agent: &AgentLine) -> String {
+    match agent.subtask {
+        Some(subtask) => format!("{} part {subtask} ({})", agent.stage, agent.role.name()),
+        None => agent.stage.clone(),
+    }
 }
 
 /// What the program counted itself, where it did.

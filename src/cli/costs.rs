@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{database::At, output};
 use crate::{
     db::overview::{self, CostLine},
-    model::{Micros, StageKey},
+    model::Micros,
 };
 
 /// Shows what was spent.
@@ -107,8 +107,7 @@ fn name(line: &CostLine, by: By) -> String {
         By::Day => line.day.to_string(),
         By::Task => format!("{}#{}", line.repository, line.number),
         By::Stage => line.stage.clone(),
-        By::Role => StageKey::by_name(&line.stage)
-            .map_or_else(|| line.stage.clone(), |stage| stage.role().name().to_owned()),
+        By::Role => line.role.name().to_owned(),
         By::Model => line.model.clone(),
         By::Person => line.person.clone().unwrap_or_else(|| "nobody in particular".to_owned()),
         By::Repository => line.repository.clone(),
@@ -118,6 +117,7 @@ fn name(line: &CostLine, by: By) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::StageKey;
 
     fn line(number: i64, stage: &str, person: Option<&str>, cost_micros: i64) -> CostLine {
         CostLine {
@@ -125,6 +125,7 @@ mod tests {
             repository: "acme/files".to_owned(),
             number,
             stage: stage.to_owned(),
+            role: StageKey::by_name(stage).unwrap().role(),
             model: "claude-sonnet-4-5".to_owned(),
             person: person.map(str::to_owned),
             requests: 2,

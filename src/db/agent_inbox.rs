@@ -63,3 +63,22 @@ pub async fn list_delivered(
     let rows = rows.fetch_all(executor).await?.into_iter();
     rows.map(|row| Ok((row.id, decode::read("message", row.message)?))).collect()
 }
+
+/// Lists what was said to the agents of other parts of an agent's plan, delivered or not, oldest first.
+///
+/// # Errors
+/// When the database is away or a message cannot be read.
+pub async fn list_told_before(
+    executor: impl PgExecutor<'_>,
+    agent: AgentId,
+) -> Result<Vec<Message>, DbError> {
+    let rows = sqlx::query_scalar!(
+        "SELECT i.message FROM agents a
+         JOIN agents o ON o.stage_id = a.stage_id AND o.id < a.id AND o.session_id <> a.session_id
+         JOIN agent_inbox i ON i.agent_id = o.id
+         WHERE a.id = $1 AND o.subtask IS NOT NULL ORDER BY i.id",
+        agent.0,
+    );
+    let rows = rows.fetch_all(executor).await?.into_iter();
+    rows.map(|message| decode::read("message", message)).collect()
+}

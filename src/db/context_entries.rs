@@ -3,7 +3,7 @@
 use sqlx::PgExecutor;
 
 use super::{DbError, decode};
-use crate::model::{AgentId, Role, StageKey, TaskId, Timestamp};
+use crate::model::{AgentId, Role, TaskId, Timestamp};
 
 /// One version of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub async fn by_key(
     version: Option<u32>,
 ) -> Result<Option<Entry>, DbError> {
     let row = sqlx::query!(
-        "SELECT c.key, c.version, c.value, s.key AS stage, c.at
+        "SELECT c.key, c.version, c.value, s.key AS stage, a.role, c.at
          FROM context_entries c JOIN agents a ON a.id = c.agent_id JOIN stages s ON s.id = a.stage_id
          WHERE c.task_id = $1 AND c.key = $2 AND ($3::integer IS NULL OR c.version = $3)
          ORDER BY c.version DESC LIMIT 1",
@@ -77,7 +77,11 @@ pub async fn by_key(
     )
     .fetch_optional(executor)
     .await?;
-    row.map(|row| entry(row.key, row.version, row.value, row.stage, row.at)).transpose()
+    row.map(|row| {
+        let by = decode::role(row.stage, row.role)?;
+        entry(row.key, row.version, row.value, by, row.at)
+    })
+    .transpose()
 }
 
 /// Lists the newest version of each entry, by name, without what is in it.
@@ -86,25 +90,28 @@ pub async fn by_key(
 /// When the database is away or a row cannot be read.
 pub async fn list(executor: impl PgExecutor<'_>, task: TaskId) -> Result<Vec<Entry>, DbError> {
     let rows = sqlx::query!(
-        "SELECT DISTINCT ON (c.key) c.key, c.version, s.key AS stage, c.at
+        "SELECT DISTINCT ON (c.key) c.key, c.version, s.key AS stage, a.role, c.at
          FROM context_entries c JOIN agents a ON a.id = c.agent_id JOIN stages s ON s.id = a.stage_id
          WHERE c.task_id = $1 ORDER BY c.key, c.version DESC",
         task.0,
     );
     let rows = rows.fetch_all(executor).await?.into_iter();
-    rows.map(|row| entry(row.key, row.version, String::new(), row.stage, row.at)).collect()
+    rows.map(|row| {
+        let by = decode::role(row.stage, row.role)?;
+        entry(row.key, row.version, String::new(), by, row.at)
+    })
+    .collect()
 }
 
 fn entry(
     key: String,
     version: i32,
     value: String,
-    stage: String,
+    by: Role,
     at: Timestamp,
 ) -> Result<Entry, DbError> {
-    let stage: StageKey = decode::read_name("stage", stage)?;
     let version = decode::number("version", version)?;
-    Ok(Entry { key, version, value, by: stage.role(), at })
+    Ok(Entry { key, version, value, by, at })
 }
 
 /// Counts what a task has left.

@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::DbError;
-use crate::model::InvalidValue;
+use crate::model::{InvalidValue, Role, StageKey};
 
 /// Takes a validated text out of a column.
 pub(super) fn text<T>(
@@ -44,6 +44,12 @@ pub(super) fn read_name<T: DeserializeOwned>(
     name: String,
 ) -> Result<T, DbError> {
     read(what, Value::String(name))
+}
+
+/// Reads what an agent plays: its own column, else what its stage is played by.
+pub(super) fn role(stage: String, own: Option<String>) -> Result<Role, DbError> {
+    let stage: StageKey = read_name("stage", stage)?;
+    own.map_or(Ok(stage.role()), |own| read_name("role", own))
 }
 
 /// Makes JSON that Postgres takes: it refuses U+0000 in any string, and people can write it.

@@ -4,7 +4,7 @@ use sqlx::PgExecutor;
 
 use super::{DbError, decode};
 use crate::model::{
-    Addressee, AgentId, Letter, LetterKind, Role, SessionId, StageKey, TaskId, Timestamp, Untrusted,
+    Addressee, AgentId, Letter, LetterKind, Role, SessionId, TaskId, Timestamp, Untrusted,
 };
 
 /// How many are handed out at once: the rest comes with the next look.
@@ -111,7 +111,7 @@ pub async fn list_unread(
     reader: Reader,
 ) -> Result<Vec<Letter>, DbError> {
     let rows = sqlx::query!(
-        "SELECT m.id, m.from_agent, s.key AS stage, m.kind, m.correlation, m.body, m.at
+        "SELECT m.id, m.from_agent, s.key AS stage, f.role, m.kind, m.correlation, m.body, m.at
          FROM letters m JOIN agents f ON f.id = m.from_agent JOIN stages s ON s.id = f.stage_id
          WHERE m.task_id = $1 AND f.session_id <> $2
              AND (m.to_session = $2 OR m.to_role = $3 OR (m.to_session IS NULL AND m.to_role IS NULL))
@@ -127,11 +127,10 @@ pub async fn list_unread(
     .await?;
     let mut letters = Vec::with_capacity(rows.len());
     for row in rows {
-        let stage: StageKey = decode::read_name("stage", row.stage)?;
         letters.push(Letter {
             id: row.id,
             from: AgentId(row.from_agent),
-            role: stage.role(),
+            role: decode::role(row.stage, row.role)?,
             kind: decode::read_name("kind of message", row.kind)?,
             correlation: row.correlation,
             body: Untrusted(row.body),

@@ -1,10 +1,12 @@
 //! What an operator looks at: tasks in a line each, figures, and where money went.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use sqlx::PgExecutor;
 
 use super::{DbError, decode};
-use crate::model::{AgentId, AgentState, Lack, TaskId, Timestamp};
+use crate::model::{AgentId, AgentState, Lack, Role, TaskId, Timestamp};
 
 /// One task in a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,7 +58,7 @@ pub async fn list_tasks(
     Ok(rows.fetch_all(executor).await?)
 }
 
-/// What was spent by one task, stage, model and day.
+/// What was spent by one task, stage, role, model and day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CostLine {
     /// The day, UTC.
@@ -67,6 +69,8 @@ pub struct CostLine {
     pub number: i64,
     /// The stage.
     pub stage: String,
+    /// Who played it.
+    pub role: Role,
     /// The model.
     pub model: String,
     /// Who asked for the task; none where that was no account.
@@ -89,10 +93,9 @@ pub async fn list_costs(
     executor: impl PgExecutor<'_>,
     since: Timestamp,
 ) -> Result<Vec<CostLine>, DbError> {
-    let rows = sqlx::query_as!(
-        CostLine,
+    let rows = sqlx::query!(
         r#"SELECT (u.at AT TIME ZONE 'UTC')::date AS "day!", r.owner || '/' || r.name AS "repository!",
-                  t.number, s.key AS stage, u.model, t.requested_by ->> 'login' AS person,
+                  t.number, s.key AS stage, a.role, u.model, t.requested_by ->> 'login' AS person,
                   count(*) AS "requests!",
                   sum(u.tokens_input + u.tokens_cache_read + u.tokens_cache_write)::bigint AS "tokens_in!",
                   sum(u.tokens_output)::bigint AS "tokens_out!",
@@ -103,10 +106,25 @@ pub async fn list_costs(
            JOIN agents a ON a.id = u.agent_id
            JOIN stages s ON s.id = a.stage_id
            WHERE u.at >= $1
-           GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1 DESC, 2, 3, 4, 5, 6"#,
+           GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1 DESC, 2, 3, 4, 5, 6, 7"#,
         since,
     );
-    Ok(rows.fetch_all(executor).await?)
+    let lines = rows.fetch_all(executor).await?.into_iter().map(|row| {
+        Ok(CostLine {
+            day: row.day,
+            repository: row.repository,
+            number: row.number,
+            role: decode::role(row.stage.clone(), row.role)?,
+            stage: row.stage,
+            model: row.model,
+            person: row.person,
+            requests: row.requests,
+            tokens_in: row.tokens_in,
+            tokens_out: row.tokens_out,
+            cost_micros: row.cost_micros,
+        })
+    });
+    lines.collect()
 }
 
 /// One figure with what it is about.
@@ -150,6 +168,22 @@ pub async fn figures(executor: impl PgExecutor<'_>) -> Result<Vec<Figure>, DbErr
     Ok(rows.fetch_all(executor).await?)
 }
 
+/// Counts the agents that have not ended, by the role that they play.
+///
+/// # Errors
+/// When the database is away or a row cannot be read.
+pub async fn count_by_role(executor: impl PgExecutor<'_>) -> Result<BTreeMap<Role, i64>, DbError> {
+    let rows = sqlx::query!(
+        r#"SELECT s.key AS stage, a.role, count(*) AS "count!" FROM agents a
+           JOIN stages s ON s.id = a.stage_id WHERE a.ended_at IS NULL GROUP BY 1, 2"#
+    );
+    let mut counted = BTreeMap::new();
+    for row in rows.fetch_all(executor).await? {
+        *counted.entry(decode::role(row.stage, row.role)?).or_default() += row.count;
+    }
+    Ok(counted)
+}
+
 /// Lists the agents of a task, oldest first.
 ///
 /// # Errors
@@ -159,7 +193,8 @@ pub async fn list_agents(
     task: TaskId,
 ) -> Result<Vec<(AgentId, String)>, DbError> {
     let rows = sqlx::query!(
-        r#"SELECT a.id, s.key || ' ' || a.attempt AS "label!" FROM agents a
+        r#"SELECT a.id, s.key || ' ' || a.attempt || coalesce(' (' || replace(a.role, '_', '-') || ')', '') AS "label!"
+           FROM agents a
            JOIN stages s ON s.id = a.stage_id WHERE a.task_id = $1 ORDER BY a.id"#,
         task.0,
     );
@@ -191,6 +226,10 @@ pub struct AgentLine {
     pub number: i64,
     /// The stage.
     pub stage: String,
+    /// Who it plays.
+    pub role: Role,
+    /// Which subtask of the plan, from 1; none where it plays its stage as a whole.
+    pub subtask: Option<i32>,
     /// Which attempt at it.
     pub attempt: i32,
     /// `claude` or `command`.
@@ -240,7 +279,7 @@ pub async fn list_agent_lines(
     limit: i64,
 ) -> Result<Vec<AgentLine>, DbError> {
     let rows = sqlx::query!(
-        r#"SELECT a.id, r.owner || '/' || r.name AS "repository!", t.number, s.key AS stage, a.attempt,
+        r#"SELECT a.id, r.owner || '/' || r.name AS "repository!", t.number, s.key AS stage, a.role, a.subtask, a.attempt,
                a.provider, a.state_data, a.waits_for,
                coalesce((extract(epoch FROM coalesce(a.ended_at, $2) - a.started_at) * 1000)::bigint, 0)
                    AS "wall_ms!",
@@ -269,6 +308,8 @@ pub async fn list_agent_lines(
             id: row.id,
             repository: row.repository,
             number: row.number,
+            role: decode::role(row.stage.clone(), row.role)?,
+            subtask: row.subtask,
             stage: row.stage,
             attempt: row.attempt,
             provider: row.provider,

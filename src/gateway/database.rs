@@ -98,7 +98,7 @@ fn granted(limits: &Limits, found: db::agents::Grant) -> AgentGrant {
     let web = role_policy.may_use_web(outsiders);
     let mut models = role_policy.models;
     models.push(model);
-    if let Some(allowed) = limits.models.get(&role) {
+    if let Some(allowed) = limits.models_of(role) {
         models.retain(|model| allowed.contains(model));
     }
     AgentGrant {

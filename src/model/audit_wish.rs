@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, AgentId, Message, Role, Sha, Situation, StageKey, StageState, Task, Untrusted};
+use super::{Agent, AgentId, Message, Sha, Situation, StageKey, StageState, Task, Untrusted};
 
 /// That an agent wants an auditor to look at the change it works on. It decides nothing: policy does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,10 +38,10 @@ impl Situation {
         self.is_by_coder(wish) && !is_out && !task.state.is_final()
     }
 
-    /// Whether it was a coding agent that wanted it.
+    /// Whether it was an agent at work on the change that wanted it.
     #[must_use]
     pub fn is_by_coder(&self, wish: &AuditWish) -> bool {
-        self.agent(wish.agent).is_some_and(|agent| agent.role == Role::Coding)
+        self.agent(wish.agent).is_some_and(|agent| agent.stage == StageKey::Code)
     }
 
     fn audits(&self) -> impl DoubleEndedIterator<Item = &Agent> {

@@ -30,8 +30,8 @@ impl Emission {
     #[must_use]
     pub fn is_for(self, role: Role) -> bool {
         match self {
-            Self::FollowUp => Role::STAGED.contains(&role),
-            Self::AuditWanted => matches!(role, Role::Coding | Role::Reviewer),
+            Self::FollowUp => true,
+            Self::AuditWanted => role.writes() || role == Role::Reviewer,
         }
     }
 

@@ -34,6 +34,7 @@ pub mod sample;
 mod server;
 mod situation;
 mod state;
+mod subtask;
 mod tally;
 mod text;
 mod tool;
@@ -55,8 +56,8 @@ pub use letter::{Addressee, Letter, LetterKind};
 pub use limited::{Barred, BudgetScope, Limited, Shortage};
 pub use money::{BUDGET_SPENT, Micros};
 pub use outcome::{
-    AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome, Outcome, PlanOutcome,
-    PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
+    AnalysisOutcome, AuditFinding, AuditOutcome, CodeOutcome, CriterionVerdict, DeployOutcome,
+    Outcome, PlanOutcome, PlanStep, ReviewFinding, ReviewOutcome, Severity, Verdict, VerifyOutcome,
 };
 pub use policy::{
     AfterQuota, BuildPolicy, DeployPolicy, Keep, Limits, MergePolicy, Policy, PushPolicy, Until,
@@ -83,6 +84,7 @@ pub use state::{
     AgentState, CancelledBy, End, FailKind, ForkProblem, InvalidTransition, ParkReason, Refusal,
     StageKey, StageState, Stop, TaskState, WaitFor, Watchdog,
 };
+pub use subtask::{Part, StepRole, Subtask};
 pub use tally::Tally;
 pub use text::{Untrusted, cut};
 pub use tool::{TOOLS_PATH, Tool};

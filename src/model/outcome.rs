@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Untrusted;
+use super::{StepRole, Untrusted};
 
 /// The conclusion of one agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct PlanStep {
     pub title: Untrusted,
     /// Which files it touches.
     pub files: Vec<Untrusted>,
+    /// Who does it, where the plan says so; else a coding agent. Plans of earlier versions say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<StepRole>,
 }
 
 /// What the coder says of its change. The change itself is the commit.

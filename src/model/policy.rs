@@ -146,15 +146,40 @@ impl Policy {
         }
     }
 
+    /// The provider that plays a role, where policy says which: its own, or for a step of a plan the coding
+    /// role's.
+    #[must_use]
+    pub fn provider_of(&self, role: Role) -> Option<&str> {
+        let named = |role| self.roles.get(&role)?.provider.as_deref();
+        named(role).or_else(|| named(stands_in(role)))
+    }
+
+    /// By which provider and which of its models a role is played, where policy says; a step of a plan goes
+    /// with the coding role where its own says nothing.
+    ///
+    /// `provider` and `model` are those of roles that name none.
+    #[must_use]
+    pub fn played_by<'a>(
+        &'a self,
+        role: Role,
+        provider: &'a str,
+        model: &'a str,
+    ) -> (&'a str, &'a str) {
+        let plays = self.provider_of(role).unwrap_or(provider);
+        let usual = if plays == provider { model } else { usual_model(plays) };
+        let named = |role| self.roles.get(&role)?.model.as_deref();
+        // A model of the coding role's is one of its provider.
+        let is_its_own = self.roles.get(&role).is_some_and(|role| role.provider.is_some());
+        let shared = named(stands_in(role)).filter(|_| !is_its_own);
+        (plays, named(role).or(shared).unwrap_or(usual))
+    }
+
     /// Lets one provider play every role, with its usual model. Where author and reviewer were to differ
     /// they still do: then the author's old one reviews, if the reviewer's is the new one.
     ///
     /// `usual` is the provider of roles that name none.
     pub fn play_by(&mut self, provider: &str, usual: &str) {
-        let named = |role| {
-            let named = self.roles.get(&role).and_then(|role| role.provider.clone());
-            named.unwrap_or_else(|| usual.to_owned())
-        };
+        let named = |role| self.provider_of(role).unwrap_or(usual).to_owned();
         let (author, reviewer) = (named(Role::Coding), named(Role::Reviewer));
         let plays = |role| match role {
             Role::Reviewer if author != reviewer && reviewer == provider => author.as_str(),
@@ -170,6 +195,11 @@ impl Policy {
             policy.model = None;
         }
     }
+}
+
+/// Whose provider and model a role has that names none.
+fn stands_in(role: Role) -> Role {
+    if Role::REQUESTED.contains(&role) { Role::Coding } else { role }
 }
 
 /// The model of a provider that none is named for.
@@ -218,6 +248,14 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The models that a role may ask, where that is limited. Steps of a plan are held to what coding is,
+    /// unless their role has a limit of its own: no policy gets around it by who does a step.
+    #[must_use]
+    pub fn models_of(&self, role: Role) -> Option<&[String]> {
+        let limited = self.models.get(&role).or_else(|| self.models.get(&stands_in(role)));
+        limited.map(Vec::as_slice)
+    }
+
     /// The registries of all presets: what the server's list is where its operator writes none.
     #[must_use]
     pub fn usual_egress() -> Vec<EgressRule> {
@@ -312,5 +350,40 @@ mod tests {
         assert_eq!(policy.roles[&Role::Reviewer].model, None, "a model of the other provider");
         policy.play_by("command", "claude");
         assert_eq!(providers(&policy), [Some("command"), Some("claude")]);
+    }
+
+    #[test]
+    fn steps_of_a_plan_ask_the_models_that_coding_may_unless_theirs_are_limited() {
+        let allowed = |model: &str| vec![model.to_owned()];
+        let models = [(Role::Coding, allowed("a")), (Role::Analysis, allowed("b"))];
+        let limits = Limits { models: models.into(), ..Limits::default() };
+        assert_eq!(limits.models_of(Role::Refactor), Some(["a".to_owned()].as_slice()));
+        assert_eq!(limits.models_of(Role::Analysis), Some(["b".to_owned()].as_slice()));
+        assert_eq!(limits.models_of(Role::Reviewer), None);
+    }
+
+    #[test]
+    fn steps_of_a_plan_go_with_the_coding_role_where_theirs_says_nothing() {
+        let mut policy = Policy::default();
+        let played = |policy: &Policy, role| {
+            let (provider, model) = policy.played_by(role, "claude", "sonnet");
+            format!("{provider} {model}")
+        };
+        assert_eq!(played(&policy, Role::Refactor), "claude sonnet");
+        let coding = policy.roles.entry(Role::Coding).or_default();
+        (coding.provider, coding.model) = (Some("codex".to_owned()), Some("gpt-x".to_owned()));
+        assert_eq!(played(&policy, Role::Refactor), "codex gpt-x");
+        assert_eq!(played(&policy, Role::Reviewer), "claude sonnet");
+        policy.roles.entry(Role::Refactor).or_default().model = Some("gpt-y".to_owned());
+        assert_eq!(played(&policy, Role::Refactor), "codex gpt-y");
+        let tests = policy.roles.entry(Role::TestGeneration).or_default();
+        tests.provider = Some("claude".to_owned());
+        assert_eq!(played(&policy, Role::TestGeneration), "claude sonnet");
+        policy.play_by("claude", "claude");
+        // Who reviews was another than the author, and still is.
+        assert_eq!(played(&policy, Role::Reviewer), "codex gpt-5.5");
+        for role in Role::ALL.into_iter().filter(|role| role.writes()) {
+            assert_eq!(played(&policy, role), "claude sonnet", "{role:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What an agent plays: a stage of a task, or a request given on the command line.
+/// What an agent plays: a stage of a task, a part of its plan, or a request given on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -23,6 +23,7 @@ pub enum Role {
     /// Changes how code is written and not what it does.
     Refactor,
     /// Writes tests for what is there.
+    #[serde(alias = "test-generation")]
     TestGeneration,
     /// Answers a question about the repository.
     Analysis,
@@ -43,17 +44,7 @@ impl Role {
         Self::Analysis,
     ];
 
-    /// Those that play the stages of a task; policy names them.
-    pub const STAGED: [Self; 6] = [
-        Self::Starter,
-        Self::Coding,
-        Self::Reviewer,
-        Self::Deployer,
-        Self::Verifier,
-        Self::Auditor,
-    ];
-
-    /// Those that carry out a request of the command line.
+    /// Those that carry out what they are asked for: a request of the command line, or steps of a plan.
     pub const REQUESTED: [Self; 4] =
         [Self::Generic, Self::Refactor, Self::TestGeneration, Self::Analysis];
 
@@ -102,6 +93,18 @@ impl Role {
             | Self::Verifier
             | Self::Auditor
             | Self::Analysis => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_role_is_read_by_the_name_that_people_write() {
+        for role in Role::ALL {
+            assert_eq!(serde_json::from_value::<Role>(role.name().into()).unwrap(), role);
         }
     }
 }

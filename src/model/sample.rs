@@ -23,7 +23,11 @@ pub fn mara() -> Person {
 /// The sample's plan.
 #[must_use]
 pub fn plan() -> Plan {
-    let step = |title: &str, file: &str| PlanStep { title: title.into(), files: vec![file.into()] };
+    let step = |title: &str, file: &str| PlanStep {
+        title: title.into(),
+        files: vec![file.into()],
+        role: None,
+    };
     Plan {
         number: 1,
         hash: PlanHash::new(format!("{:0<64}", "7f3c1e")).expect("hexadecimal"),
@@ -52,6 +56,7 @@ pub fn agent(id: i64, stage: StageKey, attempt: u32) -> Agent {
         id: AgentId(id),
         stage,
         role: stage.role(),
+        subtask: None,
         attempt,
         provider: "claude".to_owned(),
         model: "sonnet".to_owned(),

@@ -237,6 +237,9 @@ pub struct Agent {
     pub stage: StageKey,
     /// Who it plays.
     pub role: Role,
+    /// Which subtask of the plan it plays, from 1; none where it plays its stage as a whole.
+    #[serde(default)]
+    pub subtask: Option<u32>,
     /// Which attempt at the stage, from 1.
     pub attempt: u32,
     /// `claude` or `command`.

@@ -14,9 +14,9 @@ use crate::{
         tasks,
     },
     model::{
-        Act, AgentId, BranchName, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, Policy,
+        Act, AgentId, BranchName, CancelledBy, Event, Inputs, Job, LedgerId, NewJob, Part, Policy,
         ReportId, ReportKind, Role, RunKind, Sha, Share, Situation, Stage, StageId, StageKey,
-        StageState, Stop, Task, TaskId, Timestamp, What, usual_model,
+        StageState, Stop, Task, TaskId, Timestamp, What,
     },
     workflow::{Effect, restart_pause},
 };
@@ -96,8 +96,8 @@ impl<'a> Apply<'a> {
             Effect::Stage { key, next } => {
                 self.stage(tx, *key, next.clone(), None).await.map(|_| ())
             }
-            Effect::StartAgent { stage, resumes, inputs, base } => {
-                self.start(tx, *stage, *resumes, inputs, base).await
+            Effect::StartAgent { stage, part, resumes, inputs, base } => {
+                self.start(tx, *stage, *part, *resumes, inputs, base).await
             }
             Effect::StartNow { agent } => self.start_now(tx, *agent).await,
             Effect::StopAgents { stop, by } => self.stop(tx, *stop, by).await,
@@ -173,6 +173,7 @@ impl<'a> Apply<'a> {
         &mut self,
         tx: &mut PgConnection,
         key: StageKey,
+        part: Option<Part>,
         resumes: Option<AgentId>,
         inputs: &Inputs,
         base: &Sha,
@@ -183,15 +184,13 @@ impl<'a> Apply<'a> {
             approvals::kill_pushes_but(&mut *tx, task, None, self.now).await?;
         }
         let stage = self.stage(tx, key, StageState::Blocked, None).await?;
-        let role = self.policy.roles.get(&key.role());
+        let role = part.map_or(key.role(), |part| part.role);
         let server = &self.situation.server;
-        let provider = role.and_then(|role| role.provider.as_deref()).unwrap_or(&server.provider);
-        let usual =
-            if *provider == server.provider { &server.model } else { usual_model(provider) };
-        let model = role.and_then(|role| role.model.as_deref()).unwrap_or(usual);
+        let (provider, model) = self.policy.played_by(role, &server.provider, &server.model);
         let new = agents::NewAgent {
             task,
             stage,
+            part,
             provider: provider.to_owned(),
             model: model.to_owned(),
             resumes,
@@ -200,7 +199,7 @@ impl<'a> Apply<'a> {
             salt: self.parts.settings.salt,
             now: self.now,
         };
-        let shares = self.shares(key.role(), provider);
+        let shares = self.shares(role, provider);
         let agent = agents::insert(&mut *tx, new).await?;
         self.stage(tx, key, StageState::Running(agent), Some(base)).await?;
         let mut run_at = self.now;

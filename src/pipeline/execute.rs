@@ -19,12 +19,12 @@ use super::{
 use crate::{
     agent::{Assignment, Life, Patience, Supplies, Wires, prompt},
     db::{
-        agent_sessions, agents, command_runs, context_entries, questions,
+        agent_inbox, agent_sessions, agents, command_runs, context_entries, questions,
         usage::{self, Settled},
     },
     model::{
-        Agent, AgentId, AgentState, CancelledBy, End, FailKind, NewEvent, QuestionId, RunKind,
-        Situation, StageKey, Sweep, TaskId, What,
+        Agent, AgentId, AgentState, CancelledBy, End, FailKind, NewEvent, Outcome, QuestionId,
+        RunKind, Situation, StageKey, Sweep, TaskId, What, cut,
     },
     queue::{self, Claimed},
     workspace::{Identity, trailers},
@@ -236,6 +236,14 @@ async fn extra(
         left: left.into_iter().map(|entry| entry.key).collect(),
         evidence: situation.last_run(RunKind::Verify).cloned(),
         web: may_search(parts, situation, agent),
+        said: match stage {
+            StageKey::Code => agent_inbox::list_told_before(&parts.pool, agent.id).await?,
+            StageKey::Plan
+            | StageKey::Review
+            | StageKey::Deploy
+            | StageKey::Verify
+            | StageKey::Audit => Vec::new(),
+        },
     })
 }
 
@@ -249,6 +257,9 @@ fn may_search(parts: &Parts, situation: &Situation, agent: &Agent) -> bool {
 
 /// How much of a diff a prompt holds, in bytes.
 const MAX_DIFF: usize = 200_000;
+
+/// How much of an analysis is left for agents to read later, in characters: as much as they may leave themselves.
+const MAX_REPORT: usize = 16_000;
 
 /// Saves how the life went, and tells it to the task.
 async fn save(
@@ -280,6 +291,11 @@ async fn save(
         Some(question) => (End::Asked(question), None),
         None => (end, outcome),
     };
+    if let (Some(Outcome::Analysis(analysis)), Some(subtask)) = (&outcome, agent.subtask) {
+        let key = format!("analysis/{subtask}");
+        let report = parts.redactor().redact(&cut(&analysis.report.0, MAX_REPORT));
+        context_entries::insert(&mut *tx, task, agent.id, &key, &report, now).await?;
+    }
     let finished = agents::Finished { end, outcome, head, limited };
     agents::finish(&mut *tx, agent.id, finished, now).await?;
     command_runs::end_lost_setups(&mut *tx, task, agent.stage, now).await?;

@@ -1,14 +1,14 @@
 //! The one comment that says where a task stands: state and who acts, then why, then what can be done.
 
 use crate::model::{
-    Desired, FindingState, Outcome, ParkReason, Plan, ReportKind, Situation, Stage, StageKey,
+    Desired, FindingState, Outcome, ParkReason, Plan, ReportKind, Role, Situation, Stage, StageKey,
     StageState, Task, TaskOrigin, TaskState, Until, Untrusted, WaitFor,
 };
 
 use super::asking_push;
 use super::barred::barred;
 use super::commands::{in_a_line, typed};
-use super::evidence::folded;
+use super::evidence::{agent_says, folded};
 use super::figures::{called_in_all, count, spent, split, taken_in_all};
 use super::fit::{COMMENT, fit};
 use super::follow_ups::noticed;
@@ -20,7 +20,7 @@ use super::people::{ended_by, pull_name, who_acts};
 use super::question::{answered, how, quoted};
 use super::quote::{block, code, line};
 use super::setup::fetched;
-use super::steps::{checklist, way};
+use super::steps::{checklist, part_at_work, way};
 use super::wishes::wished;
 
 /// What the progress comment should say.
@@ -88,7 +88,10 @@ fn at_work(situation: &Situation, task: &Task) -> String {
         (StageKey::Code, StageState::Commands(_)) => "running the tests".to_owned(),
         (StageKey::Code, StageState::Publishing { .. }) => "pushing the change".to_owned(),
         (StageKey::Plan, _) => "planning".to_owned(),
-        (StageKey::Code, _) => "writing the change".to_owned(),
+        (StageKey::Code, _) => match part_at_work(situation, stage) {
+            Some(part) => format!("writing the change, {part}"),
+            None => "writing the change".to_owned(),
+        },
         (StageKey::Review, _) => format!("reviewing {}", pull_name(situation)),
         (StageKey::Deploy, _) => format!("deploying{}", to_environment(situation)),
         (StageKey::Verify, _) => {
@@ -153,25 +156,29 @@ fn body(situation: &Situation, task: &Task) -> Vec<String> {
     match &task.state {
         TaskState::Open => {
             let fetched = fetched(situation);
-            let steps = [checklist(situation), fetched, barred(situation), plan_folded(situation)];
-            [vec![notes(situation), answers(situation)], steps.into()].concat()
+            let steps = [checklist(situation), fetched, barred(situation)];
+            let folded = [analyses(situation), plan_folded(situation)];
+            [vec![notes(situation), answers(situation)], steps.into(), folded.into()].concat()
         }
         TaskState::Waiting(WaitFor::PlanApproval(_)) => waiting_plan(situation),
         TaskState::Waiting(WaitFor::PushApproval(head)) => {
             let kept = format!("Commit `{}` is kept here, nothing of it was pushed.", head.short());
             let why = asking_push::why(situation, task);
             let steps = [checklist(situation), asking_push::act(situation)];
-            [vec![kept, why], steps.into(), vec![plan_folded(situation)]].concat()
+            let folded = vec![analyses(situation), plan_folded(situation)];
+            [vec![kept, why], steps.into(), folded].concat()
         }
         TaskState::Waiting(WaitFor::Answer(_)) => {
             let asked = situation.waiting_question();
             let asked = asked.map(|asked| (quoted(asked), how(situation, asked, "Tick one below")));
             let (asked, how) = asked.unwrap_or_default();
-            vec![asked, how, checklist(situation), plan_folded(situation)]
+            let folded = [analyses(situation), plan_folded(situation)];
+            [vec![asked, how, checklist(situation)], folded.into()].concat()
         }
         TaskState::Waiting(WaitFor::Merge(_)) => {
             let words = latest_words(situation);
-            vec![words, open_findings(situation), checklist(situation), plan_folded(situation)]
+            let steps = vec![words, open_findings(situation), checklist(situation)];
+            [steps, vec![analyses(situation), plan_folded(situation)]].concat()
         }
         TaskState::Parked(reason) => parked_body(situation, reason),
         TaskState::Done if is_plan(situation, task) => {
@@ -179,7 +186,8 @@ fn body(situation: &Situation, task: &Task) -> Vec<String> {
         }
         TaskState::Done => {
             let words = latest_words(situation);
-            vec![words, open_findings(situation), checklist(situation), plan_folded(situation)]
+            let steps = vec![words, open_findings(situation), checklist(situation)];
+            [steps, vec![analyses(situation), plan_folded(situation)]].concat()
         }
         TaskState::Cancelled { .. } => vec![kept(situation), checklist(situation)],
     }
@@ -243,7 +251,8 @@ fn parked_body(situation: &Situation, reason: &ParkReason) -> Vec<String> {
     let said = parked(situation, reason);
     let fetched = fetched(situation);
     let barred = barred(situation);
-    vec![kept(situation), said.wrong, fetched, barred, options(&said.next), plan_folded(situation)]
+    let said = vec![kept(situation), said.wrong, fetched, barred, options(&said.next)];
+    [said, vec![analyses(situation), plan_folded(situation)]].concat()
 }
 
 /// What can be done, one a line.
@@ -265,12 +274,31 @@ fn latest_words(situation: &Situation) -> String {
         Outcome::Audit(audit) => &audit.summary,
         Outcome::Analysis(analysis) => &analysis.summary,
     });
-    summary
-        .into_iter()
-        .next()
-        .map(|text| super::evidence::agent_says(text, 1500))
-        .unwrap_or_default()
+    summary.into_iter().next().map(|text| agent_says(text, 1500)).unwrap_or_default()
 }
+
+/// What was found out before somebody wrote, each report folded.
+fn analyses(situation: &Situation) -> String {
+    let reports = situation.parts_done(None).filter_map(|agent| match &agent.outcome {
+        Some(Outcome::Analysis(analysis)) => {
+            let steps = situation.subtask_of(agent)?.steps_in_words();
+            Some(folded(&format!("Analysis of {steps}"), &agent_says(&analysis.report, REPORT)))
+        }
+        Some(
+            Outcome::Plan(_)
+            | Outcome::Code(_)
+            | Outcome::Review(_)
+            | Outcome::Deploy(_)
+            | Outcome::Verify(_)
+            | Outcome::Audit(_),
+        )
+        | None => None,
+    });
+    reports.collect::<Vec<_>>().join("\n\n")
+}
+
+/// Longest report of an analysis in the comment, in characters.
+const REPORT: usize = 8000;
 
 fn plan_folded(situation: &Situation) -> String {
     let Some(plan) = situation.plan() else { return String::new() };
@@ -287,7 +315,11 @@ pub fn plan_text(plan: &Plan) -> String {
             step.files.iter().take(8).map(|file| code(&file.visible())).collect();
         let files =
             if files.is_empty() { String::new() } else { format!(" ({})", files.join(", ")) };
-        format!("{}. {}{files}", at + 1, line(&step.title, 300))
+        let by = match step.by() {
+            Role::Coding => String::new(),
+            other => format!(" · *{}*", other.name()),
+        };
+        format!("{}. {}{files}{by}", at + 1, line(&step.title, 300))
     });
     let steps = steps.collect::<Vec<_>>().join("\n");
     let parts = [

@@ -23,14 +23,14 @@ pub fn pull(situation: &Situation, task: &Task) -> Desired {
         return Desired::Nothing;
     }
     let marker = Marker::of_report(task.id, &ReportKind::Pull).write(&situation.name);
-    let newest = coders(situation).last();
+    let newest = situation.newest_coders();
     let mut parts = vec![
-        format!("{marker}\n{}", what(situation, newest)),
+        format!("{marker}\n{}", what(situation, &newest)),
         format!("Closes #{}", task.number),
         plan(situation),
-        evidence(situation, newest),
+        evidence(situation, &newest),
         fetched(situation),
-        notes(newest),
+        notes(&newest),
         footer(situation),
     ];
     parts.retain(|part| !part.is_empty());
@@ -43,6 +43,9 @@ fn title(task: &Task) -> String {
     if title.is_empty() { format!("Issue {}", task.number) } else { title }
 }
 
+/// Agents with what they say of the change.
+type Coders<'a> = [(&'a Agent, &'a CodeOutcome)];
+
 fn coders(situation: &Situation) -> impl Iterator<Item = (&Agent, &CodeOutcome)> {
     situation.agents.iter().filter_map(|agent| match &agent.outcome {
         Some(Outcome::Code(outcome)) => Some((agent, outcome)),
@@ -50,13 +53,20 @@ fn coders(situation: &Situation) -> impl Iterator<Item = (&Agent, &CodeOutcome)>
     })
 }
 
-fn what(situation: &Situation, newest: Option<(&Agent, &CodeOutcome)>) -> String {
+/// What the first coder says, or all parts of a divided plan, and what the newest does of what came back.
+fn what(situation: &Situation, newest: &Coders<'_>) -> String {
     let first = coders(situation).next();
-    let mut said = first.map(|(_, outcome)| block(&outcome.summary, 4000)).unwrap_or_default();
+    let begun: Vec<_> = match first {
+        Some((agent, _)) if agent.subtask.is_none() => first.into_iter().collect(),
+        _ => coders(situation).filter(|(agent, _)| agent.subtask.is_some()).collect(),
+    };
+    let said = begun.iter().map(|(_, outcome)| block(&outcome.summary, 4000));
+    let mut said = said.filter(|said| !said.is_empty()).collect::<Vec<_>>().join("\n\n");
     if said.is_empty() {
         said = situation.plan().map(|plan| block(&plan.body.summary, 3000)).unwrap_or_default();
     }
-    match newest.filter(|(agent, _)| first.is_some_and(|(one, _)| one.id != agent.id)) {
+    let is_begun = |agent: &Agent| begun.iter().any(|(other, _)| other.id == agent.id);
+    match newest.last().filter(|(agent, _)| !is_begun(agent)) {
         Some((_, again)) => format!("{said}\n\n**Newest round:** {}", line(&again.summary, 1500)),
         None => said,
     }
@@ -72,7 +82,7 @@ fn plan(situation: &Situation) -> String {
     folded(&format!("The plan: {steps}{approved}"), &plan_text(plan))
 }
 
-fn evidence(situation: &Situation, newest: Option<(&Agent, &CodeOutcome)>) -> String {
+fn evidence(situation: &Situation, newest: &Coders<'_>) -> String {
     let run = situation.last_run(RunKind::Test);
     let mut said = match run {
         Some(run) => {
@@ -85,22 +95,31 @@ fn evidence(situation: &Situation, newest: Option<(&Agent, &CodeOutcome)>) -> St
                 .to_owned(),
         ],
     };
-    let claimed = newest.map(|(_, outcome)| line(&outcome.tests_run, 600)).unwrap_or_default();
-    if !claimed.is_empty() {
+    let claimed = newest.iter().map(|(_, outcome)| line(&outcome.tests_run, 600));
+    for claimed in claimed.filter(|claimed| !claimed.is_empty()) {
         let lead = if run.is_some() { "- " } else { "" };
         said.push(format!("{lead}Tests, the agent says: {claimed}"));
     }
     said.join("\n")
 }
 
-fn notes(newest: Option<(&Agent, &CodeOutcome)>) -> String {
-    let said = newest.map(|(_, outcome)| agent_says(&outcome.notes, 3000)).unwrap_or_default();
+fn notes(newest: &Coders<'_>) -> String {
+    let said = newest.iter().map(|(_, outcome)| agent_says(&outcome.notes, 3000));
+    let said = said.filter(|said| !said.is_empty()).collect::<Vec<_>>().join("\n\n");
     if said.is_empty() { said } else { format!("**For the reviewer.** {said}") }
 }
 
 fn footer(situation: &Situation) -> String {
-    let coder = situation.last_agent(StageKey::Code);
-    let made = coder.map(|agent| format!(" with {} {}", code(&agent.provider), code(&agent.model)));
+    let wrote = |agent: &&Agent| agent.subtask.is_some() && agent.role.writes();
+    let parts = situation.agents.iter().filter(wrote);
+    let mut made: Vec<String> = Vec::new();
+    for agent in parts.chain(situation.last_agent(StageKey::Code)) {
+        let by = format!("{} {}", code(&agent.provider), code(&agent.model));
+        if !made.contains(&by) {
+            made.push(by);
+        }
+    }
+    let made = if made.is_empty() { String::new() } else { format!(" with {}", made.join(", ")) };
     let cost = situation.task.as_ref().map(|task| format!(" · {} so far", task.spent));
-    format!("<sub>Made by Baton{}{}</sub>", made.unwrap_or_default(), cost.unwrap_or_default())
+    format!("<sub>Made by Baton{made}{}</sub>", cost.unwrap_or_default())
 }

@@ -1,7 +1,7 @@
 //! The comment by which Baton asks a person what an agent wants to know: new, so that it notifies, and
 //! never edited. Its boxes are the options.
 
-use crate::model::{AgentId, Desired, Question, ReportKind, Situation, StageKey, Task, Untrusted};
+use crate::model::{AgentId, Desired, Question, ReportKind, Role, Situation, Task, Untrusted};
 
 use super::commands::typed;
 use super::figures::moment;
@@ -52,14 +52,16 @@ fn text(situation: &Situation, question: &Question) -> String {
 /// An agent in the words that people see.
 #[must_use]
 pub fn whose(situation: &Situation, agent: AgentId) -> &'static str {
-    let stage = situation.agent(agent).map(|agent| agent.stage);
-    match stage {
-        Some(StageKey::Plan) => "the agent that plans",
-        Some(StageKey::Code) => "the agent that writes the change",
-        Some(StageKey::Review) => "the agent that reads the change",
-        Some(StageKey::Deploy) => "the agent that judges the deployment",
-        Some(StageKey::Verify) => "the agent that judges the evidence",
-        Some(StageKey::Audit) => "the agent that audits",
+    match situation.agent(agent).map(|agent| agent.role) {
+        Some(Role::Starter) => "the agent that plans",
+        Some(Role::Coding | Role::Generic) => "the agent that writes the change",
+        Some(Role::Refactor) => "the agent that refactors",
+        Some(Role::TestGeneration) => "the agent that writes tests",
+        Some(Role::Analysis) => "the agent that looks into the code",
+        Some(Role::Reviewer) => "the agent that reads the change",
+        Some(Role::Deployer) => "the agent that judges the deployment",
+        Some(Role::Verifier) => "the agent that judges the evidence",
+        Some(Role::Auditor) => "the agent that audits",
         None => "an agent",
     }
 }

@@ -137,8 +137,10 @@ fn waiting(situation: &Situation, wait: &WaitFor) -> String {
 }
 
 fn at_work(situation: &Situation, stage: &Stage, agent: Option<&Agent>) -> String {
+    let part = part_at_work(situation, stage);
     let doing = match stage.key {
         StageKey::Plan => "reading the issue and the code",
+        StageKey::Code if part.is_some() => part.as_deref().unwrap_or_default(),
         StageKey::Code if stage.round > 1 => "changing it again",
         StageKey::Code => "writing the change",
         StageKey::Review => "reading the change",
@@ -160,6 +162,15 @@ fn at_work(situation: &Situation, stage: &Stage, agent: Option<&Agent>) -> Strin
     let remarks = remarks(situation, stage.key).map(|said| format!(", {said}")).unwrap_or_default();
     let again = again::why(situation, agent).map(|why| format!(", again, as {why}"));
     format!("{doing}{since}{}{remarks}{}", again.unwrap_or_default(), todo(agent))
+}
+
+/// The part of a divided plan that is at work: `part 2 of 3 (refactor, steps 2–3)`.
+pub(super) fn part_at_work(situation: &Situation, stage: &Stage) -> Option<String> {
+    let StageState::Running(id) = stage.state else { return None };
+    let subtask = situation.subtask_of(situation.agent(id)?)?;
+    let of = situation.subtasks().len();
+    let (number, role) = (subtask.number, subtask.role.name());
+    Some(format!("part {number} of {of} ({role}, {})", subtask.steps_in_words()))
 }
 
 /// What an agent that has not started waits for.

@@ -13,7 +13,7 @@ use super::{
     hashes::plan_hash,
     publishing, questions,
     restarts::{mishaps_in_a_row, worth_another},
-    threads,
+    subtasks, threads,
 };
 
 /// An agent ended.
@@ -152,20 +152,19 @@ fn go_on(draft: &mut Draft<'_>, agent: &Agent) {
     if agent.stage == StageKey::Audit {
         draft.start_unchecked(agent.stage, Some(agent.id), messages, base);
     } else {
-        draft.start(agent.stage, Some(agent.id), messages, base);
+        draft.start_part(agent.stage, agent.part(), Some(agent.id), messages, base);
     }
 }
 
 fn succeeded(draft: Draft<'_>, task: &Task, agent: &Agent) -> Decision {
     match &agent.outcome {
         Some(Outcome::Plan(plan)) => planned(draft, task, plan),
-        Some(Outcome::Code(_)) => coded(draft, task, agent),
+        Some(Outcome::Code(_) | Outcome::Analysis(_)) => coded(draft, task, agent),
         Some(Outcome::Review(review)) => reviewed(draft, task, agent, review),
         Some(Outcome::Deploy(outcome)) => deploying::judged_ready(draft, task, outcome),
         Some(Outcome::Verify(outcome)) => deploying::verified(draft, task, outcome),
         Some(Outcome::Audit(_)) => audited(draft, task, agent),
-        // No stage is played by a role that concludes so.
-        Some(Outcome::Analysis(_)) | None => {
+        None => {
             let kind = FailKind::InvalidOutcome("the agent ended without one".to_owned());
             failed(draft, agent.stage, kind, "agent_without_outcome")
         }
@@ -195,7 +194,7 @@ fn planned(mut draft: Draft<'_>, task: &Task, body: &PlanOutcome) -> Decision {
     draft.rule("plan_accepted_by_policy")
 }
 
-/// Starts the coder afresh on the newest plan.
+/// Starts on the newest plan: its first subtask, or the coder.
 pub(super) fn begin_code(draft: &mut Draft<'_>, task: &Task) {
     if draft.s.server.open_pulls >= draft.s.server.limits.open_pulls {
         let limit = draft.s.server.limits.open_pulls;
@@ -204,7 +203,7 @@ pub(super) fn begin_code(draft: &mut Draft<'_>, task: &Task) {
         return draft.fail(StageKey::Code, kind);
     }
     match draft.code_base(task) {
-        Some(base) => draft.start(StageKey::Code, None, Vec::new(), base),
+        Some(base) => subtasks::begin(draft, base),
         None => {
             let kind = FailKind::Setup("the default branch has no commit".to_owned());
             draft.fail(StageKey::Code, kind);
@@ -212,9 +211,13 @@ pub(super) fn begin_code(draft: &mut Draft<'_>, task: &Task) {
     }
 }
 
-/// The coder is done: first evidence, then out.
+/// The coder is done, or a subtask is: first the next subtask, then evidence, then out.
 fn coded(mut draft: Draft<'_>, task: &Task, agent: &Agent) -> Decision {
-    let Some(head) = agent.head.clone().filter(|head| *head != agent.base) else {
+    if subtasks::next(draft.s).is_some() {
+        subtasks::begin(&mut draft, subtasks::left_by(agent));
+        return draft.rule("subtask_done");
+    }
+    let Some(head) = subtasks::result(draft.s, agent).cloned() else {
         draft.stage(StageKey::Code, StageState::Failed(FailKind::Commands));
         draft.task(TaskState::Parked(ParkReason::Refused(crate::model::Refusal::Nothing)));
         return draft.rule("nothing_committed");
@@ -256,7 +259,7 @@ fn reviewed(mut draft: Draft<'_>, task: &Task, agent: &Agent, review: &ReviewOut
         return draft.rule("review_not_converging");
     }
     draft.tell(Effect::Rounds { rounds: task.rounds + 1 });
-    let coder = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
+    let coder = subtasks::coder(draft.s);
     let messages = vec![Message::Findings { numbers: open }];
     draft.start(StageKey::Code, coder, messages, agent.base.clone());
     draft.rule("review_wants_changes")

@@ -1,6 +1,6 @@
 //! Audits that agents want: beside the task's own work, of each commit one, and never at the task's cost.
 
-use crate::model::{AuditWish, Message, ReportKind, Role, Sha, Situation, StageKey};
+use crate::model::{AuditWish, Message, ReportKind, Sha, Situation, StageKey};
 
 use super::{Decision, Effect, draft::Draft};
 
@@ -10,7 +10,7 @@ pub(super) fn wanted(mut draft: Draft<'_>, wish: &AuditWish) -> Decision {
     let Some(agent) = draft.s.agent(wish.agent) else { return draft.nothing("unknown_agent") };
     let base = agent.base.clone();
     draft.add(Effect::Raise(ReportKind::Progress));
-    if agent.role == Role::Coding {
+    if agent.stage == StageKey::Code {
         return draft.rule("audit_wanted_once_pushed");
     }
     match begin(&mut draft, &base, vec![wish.clone()]) {

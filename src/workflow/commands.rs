@@ -10,7 +10,7 @@ use super::{
     Decision, Effect, agents,
     deploying::{busy, unpark},
     draft::Draft,
-    findings, follow_ups, publishing, questions,
+    findings, follow_ups, publishing, questions, subtasks,
     threads::{by_actor, cancel, may, open, open_issue, raise_asking, settle_stages},
 };
 
@@ -198,16 +198,14 @@ fn revise(mut draft: Draft<'_>, text: &str) -> Decision {
     match &task.state {
         TaskState::Waiting(WaitFor::PlanApproval(_)) => replan(draft, message),
         TaskState::Waiting(WaitFor::PushApproval(head)) => {
-            let resumes = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
             draft.react(Reaction::Eyes);
-            draft.start(StageKey::Code, resumes, vec![message], head.clone());
+            subtasks::go_on(&mut draft, vec![message], head.clone());
             draft.rule("revise_held_change")
         }
         TaskState::Waiting(WaitFor::Merge(head)) => {
-            let resumes = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
             draft.react(Reaction::Eyes);
             draft.tell(Effect::Rounds { rounds: task.rounds + 1 });
-            draft.start(StageKey::Code, resumes, vec![message], head.clone());
+            subtasks::go_on(&mut draft, vec![message], head.clone());
             draft.rule("revise_change")
         }
         TaskState::Waiting(WaitFor::Answer(_)) => {
@@ -230,15 +228,14 @@ fn revise_parked(mut draft: Draft<'_>, task: &Task, message: Message) -> Decisio
     if task.merged.is_some() {
         return draft.decline("revise", NotHere::NothingToFix);
     }
-    let coder = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
-    if coder.is_none() {
+    if draft.s.last_agent(StageKey::Code).is_none() {
         return replan(draft, message);
     }
     let Some(base) = draft.code_base(task) else {
         return draft.decline("revise", NotHere::NoIssue);
     };
     draft.react(Reaction::Eyes);
-    draft.start(StageKey::Code, coder, vec![message], base);
+    subtasks::go_on(&mut draft, vec![message], base);
     draft.rule("revise_parked")
 }
 
@@ -295,10 +292,9 @@ fn fix(mut draft: Draft<'_>) -> Decision {
     if numbers.is_empty() || task.merged.is_some() {
         return draft.decline("fix", NotHere::NothingToFix);
     }
-    let resumes = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
     draft.react(Reaction::Eyes);
     draft.tell(Effect::Rounds { rounds: task.rounds + 1 });
-    draft.start(StageKey::Code, resumes, vec![Message::Findings { numbers }], head.clone());
+    subtasks::go_on(&mut draft, vec![Message::Findings { numbers }], head.clone());
     draft.rule("fix")
 }
 

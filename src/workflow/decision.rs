@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Act, AgentId, Answer, Approval, BranchName, CancelledBy, DeploymentState, Environment, Finding,
-    InputHash, Inputs, Message, Micros, Person, Plan, QuestionId, ReportKind, RunKind, Sha,
+    InputHash, Inputs, Message, Micros, Part, Person, Plan, QuestionId, ReportKind, RunKind, Sha,
     StageKey, StageState, Stop, TaskInput, TaskOrigin, TaskState,
 };
 
@@ -78,6 +78,9 @@ pub enum Effect {
     StartAgent {
         /// Which stage.
         stage: StageKey,
+        /// What of it, and as whom, where a plan divides it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<Part>,
         /// Whose session goes on; a new one where none.
         resumes: Option<AgentId>,
         /// Why.

@@ -2,9 +2,9 @@
 
 use crate::model::{
     Act, AgentId, BranchName, CancelledBy, CommentId, DeploymentState, Environment, Event,
-    FailKind, Form, Inputs, Message, Micros, NotHere, ParkReason, Permission, Reaction, Reply,
-    ReportKind, RunKind, Sha, Situation, StageKey, StageState, Stop, Subject, Task, TaskState,
-    WaitFor, What,
+    FailKind, Form, Inputs, Message, Micros, NotHere, ParkReason, Part, Permission, Reaction,
+    Reply, ReportKind, RunKind, Sha, Situation, StageKey, StageState, Stop, Subject, Task,
+    TaskState, WaitFor, What,
 };
 
 use super::{Decision, Effect, threads::may};
@@ -139,12 +139,26 @@ impl<'a> Draft<'a> {
         messages: Vec<Message>,
         base: Sha,
     ) {
+        self.start_part(stage, None, resumes, messages, base);
+    }
+
+    /// The same for a part of a stage that a plan divides.
+    pub fn start_part(
+        &mut self,
+        stage: StageKey,
+        part: Option<Part>,
+        resumes: Option<AgentId>,
+        messages: Vec<Message>,
+        base: Sha,
+    ) {
         if let Some(reason) = self.obstacle() {
             self.stage(stage, StageState::Blocked);
             self.task(TaskState::Parked(reason));
             return;
         }
-        self.start_unchecked(stage, resumes, messages, base);
+        let inputs = Inputs { messages };
+        self.tell(Effect::StartAgent { stage, part, resumes, inputs, base });
+        self.raise_check(stage);
         self.task(TaskState::Open);
     }
 
@@ -156,7 +170,8 @@ impl<'a> Draft<'a> {
         messages: Vec<Message>,
         base: Sha,
     ) {
-        self.tell(Effect::StartAgent { stage, resumes, inputs: Inputs { messages }, base });
+        let inputs = Inputs { messages };
+        self.tell(Effect::StartAgent { stage, part: None, resumes, inputs, base });
         self.raise_check(stage);
     }
 

@@ -30,3 +30,25 @@ fn hex_of(value: &impl serde::Serialize, salt: &str) -> String {
     hash.update(json);
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{StepRole, sample};
+
+    /// As the version before plans had roles hashed it.
+    const BEFORE: &str = "2aa110426edcedab5513173657508c1f7f7bcca2f5644c627c5efca3248ccbda";
+
+    #[test]
+    fn a_plan_without_roles_has_the_hash_that_it_was_approved_by() {
+        let plan = sample::plan();
+        assert_eq!(plan_hash(&plan.body, &plan.input_hash).as_str(), BEFORE);
+        let kept = serde_json::to_value(&plan.body).unwrap();
+        assert!(kept["steps"][0].get("role").is_none(), "{kept}");
+        let read: PlanOutcome = serde_json::from_value(kept).unwrap();
+        assert_eq!(plan_hash(&read, &plan.input_hash).as_str(), BEFORE);
+        let mut other = read;
+        other.steps[0].role = Some(StepRole::Refactor);
+        assert_ne!(plan_hash(&other, &plan.input_hash).as_str(), BEFORE);
+    }
+}

@@ -19,6 +19,7 @@ pub mod policy;
 mod publishing;
 mod questions;
 mod restarts;
+mod subtasks;
 mod threads;
 
 pub use decide::{decide, give_up};

@@ -45,7 +45,7 @@ pub fn parse(text: &str) -> Result<Policy, PolicyMistake> {
     let policy = filled(file);
     if other_provider && !reviewed_by_another(&policy) {
         let message = "`other_provider: true` needs `roles.coding.provider` and \
-                       `roles.reviewer.provider`, and not the same";
+                       `roles.reviewer.provider`, and no role that writes may have the reviewer's";
         return Err(PolicyMistake::at_key(text, "review", message));
     }
     if let Some(message) = roles::mistake(&policy.roles) {
@@ -67,13 +67,11 @@ fn pushing(file: &File) -> Result<(), (&'static str, &'static str)> {
     }
 }
 
-/// Whether the reviewer's provider surely differs from the author's, whatever the server's default is.
+/// Whether the reviewer's provider surely differs from that of every author, whatever the server's default is.
 fn reviewed_by_another(policy: &Policy) -> bool {
-    let provider = |role| policy.roles.get(&role)?.provider.as_deref();
-    match (provider(Role::Coding), provider(Role::Reviewer)) {
-        (Some(author), Some(reviewer)) => author != reviewer,
-        (Some(_) | None, _) => false,
-    }
+    let Some(reviewer) = policy.provider_of(Role::Reviewer) else { return false };
+    let mut authors = Role::ALL.into_iter().filter(|role| role.writes());
+    authors.all(|role| policy.provider_of(role).is_some_and(|author| author != reviewer))
 }
 
 /// Lowers a policy to what the server allows.

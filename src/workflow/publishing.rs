@@ -6,7 +6,7 @@ use crate::model::{
     RunState, Sha, Situation, StageKey, StageState, Task, TaskState, WaitFor,
 };
 
-use super::{Decision, Effect, auditing, deploying, draft::Draft};
+use super::{Decision, Effect, auditing, deploying, draft::Draft, subtasks};
 
 /// The branch of a task: its number and a few words of its title.
 pub(super) fn branch(s: &Situation, task: &Task) -> BranchName {
@@ -45,19 +45,20 @@ pub(super) fn commands_finished(draft: Draft<'_>, id: CommandRunId) -> Decision 
 
 /// The repository's tests ran on the coder's commit.
 fn tested(mut draft: Draft<'_>, task: &Task, run: &CommandRun) -> Decision {
-    let Some(coder) = draft.s.last_agent(StageKey::Code) else {
+    let Some(last) = draft.s.last_agent(StageKey::Code) else {
         return draft.nothing("unknown_agent");
     };
     match &run.state {
         RunState::Pending => draft.nothing("run_not_ended"),
         RunState::Ended { passed: true, .. } => {
-            draft.publish(coder.id, run.sha.clone(), branch(draft.s, task));
+            draft.publish(last.id, run.sha.clone(), branch(draft.s, task));
             draft.rule("tests_passed")
         }
         RunState::Ended { passed: false, .. } if task.rounds < task.max_rounds => {
             draft.tell(Effect::Rounds { rounds: task.rounds + 1 });
             let messages = vec![Message::CommandsFailed { run: run.id }];
-            draft.start(StageKey::Code, Some(coder.id), messages, run.sha.clone());
+            let coder = subtasks::coder(draft.s);
+            draft.start(StageKey::Code, coder, messages, run.sha.clone());
             draft.rule("tests_failed")
         }
         RunState::Ended { passed: false, .. } => {
@@ -144,14 +145,15 @@ pub(super) fn pushed_again(draft: &mut Draft<'_>, task: &Task) -> bool {
     is_kept
 }
 
-/// The newest coder's commit, where it passed and is not on GitHub.
+/// The newest coder's commit, where it passed and is not on GitHub. What subtasks have left is none before
+/// the last of them is through.
 fn unpublished<'s>(s: &'s Situation, task: &Task) -> Option<(AgentId, &'s Sha)> {
     let agent = s.last_agent(StageKey::Code)?;
-    let head = agent.head.as_ref()?;
-    let is_new = *head != agent.base && task.head.as_ref() != Some(head);
+    let head = subtasks::result(s, agent)?;
+    let is_through = agent.state == AgentState::Ended(End::Succeeded) && s.next_subtask().is_none();
     // A person's push meanwhile is not below it.
-    let waited = agent.state == AgentState::Ended(End::Succeeded)
-        && is_new
+    let waited = is_through
+        && task.head.as_ref() != Some(head)
         && task.head.as_ref().is_none_or(|pushed| s.is_made_here(pushed))
         && is_tested(s, head);
     waited.then_some((agent.id, head))
@@ -223,7 +225,7 @@ fn make_again(draft: &mut Draft<'_>, refusal: &Refusal) -> bool {
     };
     let base = task.head.clone().or_else(|| draft.default_head());
     let (Some(base), true) = (base, task.rounds < task.max_rounds) else { return false };
-    let coder = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
+    let coder = subtasks::coder(draft.s);
     draft.tell(Effect::Rounds { rounds: task.rounds + 1 });
     let messages = vec![Message::Refused { refusal: refusal.clone() }];
     draft.start(StageKey::Code, coder, messages, base);

@@ -92,5 +92,5 @@ fn go_on(draft: &mut Draft<'_>, agent: &Agent, question: &Question) {
     let mut messages = agent.inputs.messages.clone();
     messages.push(Message::Answered { question: question.id });
     let base = agent.head.clone().unwrap_or_else(|| agent.base.clone());
-    draft.start(agent.stage, Some(agent.id), messages, base);
+    draft.start_part(agent.stage, agent.part(), Some(agent.id), messages, base);
 }

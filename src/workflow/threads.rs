@@ -392,14 +392,14 @@ fn continue_plan(draft: &mut Draft<'_>) {
     draft.start(StageKey::Plan, resumes, messages, base);
 }
 
-/// Goes on in the coder's session, from what it left.
+/// Goes on in the session of whoever was at the change, from what it left.
 pub(super) fn continue_code(draft: &mut Draft<'_>, task: &Task) {
     let Some(base) = draft.code_base(task) else {
         return draft
             .fail(StageKey::Code, FailKind::Setup("the default branch has no commit".into()));
     };
-    let resumes = draft.s.last_agent(StageKey::Code).map(|agent| agent.id);
-    let mut messages: Vec<Message> = resumes.map(|_| Message::GoOn).into_iter().collect();
+    let last = super::subtasks::last_of(draft.s, super::subtasks::next(draft.s));
+    let mut messages: Vec<Message> = last.map(|_| Message::GoOn).into_iter().collect();
     if let TaskState::Parked(ParkReason::Refused(refusal)) = &task.state {
         messages.push(Message::Refused { refusal: refusal.clone() });
     }
@@ -407,5 +407,5 @@ pub(super) fn continue_code(draft: &mut Draft<'_>, task: &Task) {
     if !open.is_empty() {
         messages.push(Message::Findings { numbers: open });
     }
-    draft.start(StageKey::Code, resumes, messages, base);
+    super::subtasks::go_on(draft, messages, base);
 }

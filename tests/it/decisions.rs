@@ -9,6 +9,7 @@ mod noticing;
 mod publishing;
 mod restarts;
 mod shortages;
+mod subtasks;
 
 use std::fmt::Write as _;
 

@@ -23,6 +23,7 @@
 //! - `money`    – budgets and quota
 //! - `restarts` – Baton or its database goes away in the midst
 //! - `roles`    – what policy says of a role, seen in what its program asks
+//! - `subtasks` – plans whose steps several roles play
 //! - `surviving` – containers that outlive their Baton
 //! - `talking`  – agents that write to each other
 //! - `toolless` – agents whose tools go while they work
@@ -47,6 +48,7 @@ mod replicas;
 mod restarts;
 mod roles;
 mod steering;
+mod subtasks;
 mod surviving;
 mod taking;
 mod talking;

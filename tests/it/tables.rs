@@ -88,6 +88,7 @@ async fn with_agent(
     let agent = agents::NewAgent {
         task,
         stage,
+        part: None,
         provider: "claude".into(),
         model: "opus".into(),
         resumes,

@@ -91,6 +91,7 @@ impl House {
         let new = agents::NewAgent {
             task: self.task,
             stage: stage_id,
+            part: None,
             provider: "command".into(),
             model: "opus".into(),
             resumes,

@@ -1,14 +1,17 @@
 //! The names that a role's template may use, each filled from the situation.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use crate::model::{
-    Agent, Finding, FindingState, Message, Outcome, Plan, Severity, Situation, StageKey,
-    TaskOrigin, Untrusted,
+    Agent, CodeOutcome, Finding, FindingState, Message, Plan, PlanOutcome, Role, Severity,
+    Situation, TaskOrigin, Untrusted,
 };
 
 use super::Extra;
 use super::frame::Frame;
+use super::parts::Parts;
 
 /// Everything a role's template can name. What is not known is `none`, never absent.
 #[derive(Debug, Serialize)]
@@ -50,6 +53,13 @@ pub struct Context<'a> {
     /// The messages that the agent was started with.
     news: &'a str,
     data_rule: String,
+    /// What is asked of a role that carries out requests.
+    request: String,
+    /// No paths but those in the plan, which are data.
+    files: Vec<String>,
+    /// Part, and what the others left, of a divided plan.
+    #[serde(flatten)]
+    parts: Parts,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,6 +76,7 @@ impl<'a> Context<'a> {
         extra: &'a Extra,
         frame: &Frame,
         news: &'a str,
+        parts: Option<Parts>,
     ) -> Self {
         let input = situation.task.as_ref().map(|task| task.input.clone()).unwrap_or_default();
         let deploy = situation.policy.deploy.as_ref();
@@ -100,6 +111,13 @@ impl<'a> Context<'a> {
             diff: extra.diff.as_deref().map(|diff| frame.diff(diff)),
             news,
             data_rule: frame.rule(),
+            request: format!(
+                "Do your part of the change that settles {} of {}.",
+                thread(situation),
+                situation.repository.name
+            ),
+            files: Vec::new(),
+            parts: parts.unwrap_or_default(),
         }
     }
 }
@@ -121,14 +139,8 @@ fn thread(situation: &Situation) -> String {
 /// A plan as plain text.
 fn plan_text(plan: &Plan) -> String {
     let body = &plan.body;
-    let steps = body.steps.iter().enumerate().map(|(at, step)| {
-        let files: Vec<String> = step.files.iter().map(Untrusted::visible).collect();
-        let files =
-            if files.is_empty() { String::new() } else { format!(" ({})", files.join(", ")) };
-        format!("{}. {}{files}", at + 1, step.title.visible())
-    });
-    let mut parts =
-        vec![body.summary.visible(), format!("Steps:\n{}", steps.collect::<Vec<_>>().join("\n"))];
+    let steps = steps_text(body, 0..body.steps.len());
+    let mut parts = vec![body.summary.visible(), format!("Steps:\n{steps}")];
     for (label, items) in [
         ("Acceptance criteria", &body.acceptance),
         ("Risks", &body.risks),
@@ -139,6 +151,23 @@ fn plan_text(plan: &Plan) -> String {
         }
     }
     parts.join("\n\n")
+}
+
+/// Steps of a plan, by their place from 0: one a line, with number, files, and by whom where that is no
+/// coding agent.
+pub(super) fn steps_text(plan: &PlanOutcome, which: Range<usize>) -> String {
+    let steps = plan.steps.iter().enumerate().skip(which.start).take(which.len());
+    let steps = steps.map(|(at, step)| {
+        let files: Vec<String> = step.files.iter().map(Untrusted::visible).collect();
+        let files =
+            if files.is_empty() { String::new() } else { format!(" ({})", files.join(", ")) };
+        let by = match step.by() {
+            Role::Coding => String::new(),
+            other => format!(" [{}]", other.name()),
+        };
+        format!("{}. {}{files}{by}", at + 1, step.title.visible())
+    });
+    steps.collect::<Vec<_>>().join("\n")
 }
 
 fn listed(items: &[Untrusted]) -> String {
@@ -179,20 +208,19 @@ pub fn finding_text(finding: &Finding) -> String {
     text
 }
 
+/// What those say who made the change as it is: the newest coder, or all parts of a divided plan.
 fn coder_notes(situation: &Situation) -> Option<String> {
-    let coders = situation.agents.iter().rev().filter(|agent| agent.stage == StageKey::Code);
-    coders.filter_map(|agent| agent.outcome.as_ref()).find_map(|outcome| match outcome {
-        Outcome::Code(code) => Some(format!(
-            "{}\nTests it says it ran: {}\n{}",
-            code.summary.visible(),
-            code.tests_run.visible(),
-            code.notes.visible()
-        )),
-        Outcome::Plan(_)
-        | Outcome::Review(_)
-        | Outcome::Deploy(_)
-        | Outcome::Verify(_)
-        | Outcome::Audit(_)
-        | Outcome::Analysis(_) => None,
-    })
+    let notes: Vec<String> =
+        situation.newest_coders().into_iter().map(|(_, code)| code_words(code)).collect();
+    (!notes.is_empty()).then(|| notes.join("\n\n"))
+}
+
+/// What a coder says of its change.
+pub(super) fn code_words(code: &CodeOutcome) -> String {
+    format!(
+        "{}\nTests it says it ran: {}\n{}",
+        code.summary.visible(),
+        code.tests_run.visible(),
+        code.notes.visible()
+    )
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::model::{
-    Agent, AuditWish, CommandRun, CommandRunId, Letter, Message, QuestionId, Refusal, RunState,
-    Situation, StageKey, Untrusted,
+    Agent, AuditWish, CommandRun, CommandRunId, Letter, Message, Question, QuestionId, Refusal,
+    RunState, Situation, StageKey, Untrusted,
 };
 
 use super::Extra;
@@ -102,7 +102,7 @@ pub fn letter_text(letter: &Letter) -> String {
 }
 
 /// A login as it may stand among our own words.
-fn login(by: &str) -> String {
+pub(super) fn login(by: &str) -> String {
     let plain = by.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40);
     let plain: String = plain.collect();
     if plain.is_empty() { "A maintainer".to_owned() } else { plain }
@@ -151,6 +151,12 @@ fn audit_wanted(situation: &Situation, wish: &AuditWish) -> Words {
 /// A question with its options, and the answer in words: a session that was lost knows neither.
 fn answered(situation: &Situation, id: QuestionId) -> Words {
     let Some(question) = situation.question(id) else { return Words::GoOn };
+    let (asked, answer, by) = answer_words(question);
+    Words::Answered { asked, answer, by }
+}
+
+/// What was asked, with its options; what counts; and by whose word, if anybody's.
+pub(super) fn answer_words(question: &Question) -> (String, String, Option<String>) {
     let options = question.options.iter().enumerate();
     let options = options.map(|(place, option)| format!("{}. {}", place + 1, option.visible()));
     let asked: Vec<String> = [question.text.visible()].into_iter().chain(options).collect();
@@ -161,11 +167,8 @@ fn answered(situation: &Situation, id: QuestionId) -> Words {
     });
     let words = || answer.map(|answer| answer.text.visible()).unwrap_or_default();
     let by = answer.and_then(|answer| answer.by.as_ref());
-    Words::Answered {
-        asked: asked.join("\n"),
-        answer: chosen.unwrap_or_else(words),
-        by: by.map(|person| login(person.login.as_str())),
-    }
+    let by = by.map(|person| login(person.login.as_str()));
+    (asked.join("\n"), chosen.unwrap_or_else(words), by)
 }
 
 fn results(situation: &Situation, run: CommandRunId) -> String {

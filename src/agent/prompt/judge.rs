@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::model::{Outcome, Role, VerifyOutcome};
+use crate::model::{Outcome, PlanOutcome, Role, VerifyOutcome};
 
 /// More mistakes than this are not told: the agent mends them in one go or not at all.
 const MISTAKES: usize = 12;
@@ -29,7 +29,7 @@ pub fn validate(role: Role, schema: &Value, value: &Value) -> Result<Outcome, Ve
         return Err(mistakes);
     }
     match role {
-        Role::Starter => read(value).map(Outcome::Plan),
+        Role::Starter => read(value).and_then(changing).map(Outcome::Plan),
         Role::Coding | Role::Generic | Role::Refactor | Role::TestGeneration => {
             read(value).map(Outcome::Code)
         }
@@ -54,6 +54,14 @@ pub fn repair_prompt(mistakes: &[String]) -> String {
 
 fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Vec<String>> {
     T::deserialize(value).map_err(|error| vec![error.to_string()])
+}
+
+/// A plan ends in a change: nobody waits for a pull request that cannot come.
+fn changing(plan: PlanOutcome) -> Result<PlanOutcome, Vec<String>> {
+    if plan.steps.iter().any(|step| step.by().writes()) {
+        return Ok(plan);
+    }
+    Err(vec!["/steps: none of them changes anything; analysis alone is no plan".to_owned()])
 }
 
 /// Nobody is told that production works while a criterion is unmet.

@@ -25,6 +25,8 @@ pub(super) struct Context<'a> {
     files: &'a [String],
     project_instructions: Option<&'a str>,
     data_rule: String,
+    /// No part of a plan.
+    part: Option<()>,
 }
 
 impl<'a> Context<'a> {
@@ -35,6 +37,7 @@ impl<'a> Context<'a> {
             files: request.files,
             project_instructions: request.project_instructions,
             data_rule: frame.rule(),
+            part: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{DbError, decode, error::one_row};
-use crate::model::{AgentId, AgentState, Inputs, SessionId, Sha, StageId, TaskId, Timestamp};
+use crate::model::{AgentId, AgentState, Inputs, Part, SessionId, Sha, StageId, TaskId, Timestamp};
 
 pub use ending::{Finished, discard_unpublished, finish, want, want_one, wanted};
 pub use footprint::{list_measured, set_footprint, set_waits_for};
@@ -27,6 +27,8 @@ pub struct NewAgent {
     pub task: TaskId,
     /// The stage it plays; its row must be there.
     pub stage: StageId,
+    /// What it plays of a divided plan; none where it plays its stage as a whole.
+    pub part: Option<Part>,
     /// `claude` or `command`.
     pub provider: String,
     /// The model's name.
@@ -58,10 +60,10 @@ pub async fn insert(connection: &mut PgConnection, agent: NewAgent) -> Result<Ag
     };
     sqlx::query!(
         "INSERT INTO agents (id, task_id, stage_id, attempt, provider, model, session_id, resumes_id,
-             inputs, base, state, state_data, created_at)
+             inputs, base, state, state_data, created_at, role, subtask)
          VALUES ($1, $2, $3,
              (SELECT coalesce(max(attempt), 0) + 1 FROM agents WHERE stage_id = $3),
-             $4, $5, $6, $7, $8, $9, 'queued', $10, $11)",
+             $4, $5, $6, $7, $8, $9, 'queued', $10, $11, $12, $13)",
         id.0,
         agent.task.0,
         agent.stage.0,
@@ -73,6 +75,8 @@ pub async fn insert(connection: &mut PgConnection, agent: NewAgent) -> Result<Ag
         agent.base.as_str(),
         decode::write(&AgentState::Queued),
         agent.now,
+        agent.part.map(|part| decode::write_name(&part.role)),
+        agent.part.map(|part| decode::small(part.subtask)),
     )
     .execute(connection)
     .await?;

@@ -4,8 +4,7 @@ use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, error::one_row};
 use crate::model::{
-    AgentId, Barred, Micros, Policy, RepositoryId, Role, StageKey, TaskId, Timestamp, TodoItem,
-    Untrusted,
+    AgentId, Barred, Micros, Policy, RepositoryId, Role, TaskId, Timestamp, TodoItem, Untrusted,
 };
 
 /// Notes that an agent's runner is there.
@@ -102,19 +101,18 @@ pub async fn by_token_hash(
     hash: &[u8; 32],
 ) -> Result<Option<Grant>, DbError> {
     let row = sqlx::query!(
-        r#"SELECT a.id, a.task_id, t.repository_id, s.key, a.model, a.requests, t.budget_micros,
+        r#"SELECT a.id, a.task_id, t.repository_id, s.key, a.role, a.model, a.requests, t.budget_micros,
              t.policy, jsonb_array_length(coalesce(t.input -> 'outsiders', '[]')) > 0 AS "outsiders!"
          FROM agents a JOIN stages s ON s.id = a.stage_id JOIN tasks t ON t.id = a.task_id
          WHERE a.token_hash = $1 AND a.ended_at IS NULL"#,
         hash,
     );
     let Some(row) = row.fetch_optional(executor).await? else { return Ok(None) };
-    let stage: StageKey = decode::read_name("stage", row.key)?;
     Ok(Some(Grant {
         agent: AgentId(row.id),
         task: TaskId(row.task_id),
         repository: RepositoryId(row.repository_id),
-        role: stage.role(),
+        role: decode::role(row.key, row.role)?,
         model: row.model,
         requests: decode::number("requests", row.requests)?,
         budget: Micros(row.budget_micros),

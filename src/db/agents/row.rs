@@ -4,8 +4,8 @@ use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, nodes::NodeId};
 use crate::model::{
-    Agent, AgentId, Footprint, Micros, RepositoryId, SessionId, Sha, StageId, StageKey, Tally,
-    TaskId, Timestamp, Untrusted,
+    Agent, AgentId, Footprint, Micros, RepositoryId, SessionId, Sha, StageId, Tally, TaskId,
+    Timestamp, Untrusted,
 };
 
 /// An agent with its place.
@@ -35,6 +35,8 @@ struct Row {
     stage_id: i64,
     repository_id: i64,
     key: String,
+    role: Option<String>,
+    subtask: Option<i32>,
     attempt: i32,
     provider: String,
     model: String,
@@ -74,11 +76,11 @@ struct Row {
 
 impl Row {
     fn into_row(self) -> Result<AgentRow, DbError> {
-        let stage: StageKey = decode::read_name("stage", self.key)?;
         let agent = Agent {
             id: AgentId(self.id),
-            stage,
-            role: stage.role(),
+            stage: decode::read_name("stage", self.key.clone())?,
+            role: decode::role(self.key, self.role)?,
+            subtask: self.subtask.map(|it| decode::number("subtask", it)).transpose()?,
             attempt: decode::number("attempt", self.attempt)?,
             provider: self.provider,
             model: self.model,
@@ -143,7 +145,7 @@ struct Which {
 async fn select(executor: impl PgExecutor<'_>, which: Which) -> Result<Vec<AgentRow>, DbError> {
     let rows = sqlx::query_as!(
         Row,
-        "SELECT a.id, a.task_id, a.stage_id, t.repository_id, s.key, a.attempt, a.provider, a.model,
+        "SELECT a.id, a.task_id, a.stage_id, t.repository_id, s.key, a.role, a.subtask, a.attempt, a.provider, a.model,
              a.session_id, a.resumes_id, a.inputs, a.base, a.head, a.state_data, a.outcome,
              a.cost_micros, a.cpu_ms, a.memory_bytes, a.memory_peak_bytes, a.written_bytes, a.held_bytes,
              a.program_calls, a.failed_calls, a.denied_calls, a.model_retries, a.told_tokens, a.told_micros,

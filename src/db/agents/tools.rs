@@ -3,9 +3,7 @@
 use sqlx::PgExecutor;
 
 use super::super::{DbError, decode, error::one_row};
-use crate::model::{
-    AgentId, RepositoryId, Role, SessionId, StageKey, TaskId, Timestamp, TodoItem, Tool,
-};
+use crate::model::{AgentId, RepositoryId, Role, SessionId, TaskId, Timestamp, TodoItem, Tool};
 
 /// An agent that is at work, as the tools see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +50,7 @@ pub async fn caller(
     token_hash: &[u8; 32],
 ) -> Result<Option<Caller>, DbError> {
     let row = sqlx::query!(
-        "SELECT a.id, a.session_id, a.task_id, t.repository_id, s.key, a.tools
+        "SELECT a.id, a.session_id, a.task_id, t.repository_id, s.key, a.role, a.tools
          FROM agents a JOIN stages s ON s.id = a.stage_id JOIN tasks t ON t.id = a.task_id
          WHERE a.token_hash = $1 AND a.ended_at IS NULL",
         token_hash,
@@ -60,11 +58,10 @@ pub async fn caller(
     .fetch_optional(executor)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let stage: StageKey = decode::read_name("stage", row.key)?;
     Ok(Some(Caller {
         agent: AgentId(row.id),
         session: SessionId(row.session_id),
-        role: stage.role(),
+        role: decode::role(row.key, row.role)?,
         task: TaskId(row.task_id),
         repository: RepositoryId(row.repository_id),
         tools: decode::read("agent's tools", row.tools)?,

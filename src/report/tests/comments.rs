@@ -4,8 +4,8 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::model::{
-    Answer, CancelledBy, CriterionVerdict, Desired, Fallback, FollowUp, Micros, ParkReason,
-    PlanHash, Question, ReportKind, TaskOrigin, VerifyOutcome,
+    AnalysisOutcome, Answer, CancelledBy, CriterionVerdict, Desired, Fallback, FollowUp, Micros,
+    ParkReason, PlanHash, Question, ReportKind, Role, StepRole, TaskOrigin, VerifyOutcome,
 };
 use crate::report::render;
 
@@ -294,4 +294,73 @@ fn a_situation_is_said_the_same_an_hour_later() {
     let mut later = second_round();
     later.now = sample::at("15:10");
     assert_eq!(progress(&second_round()), progress(&later));
+}
+
+/// A plan with a step each for an analysis, a refactoring and tests, of which the second is at work.
+fn divided() -> Situation {
+    let mut situation = coding();
+    let steps = &mut situation.plans[0].body.steps;
+    let roles = [StepRole::Analysis, StepRole::Refactor, StepRole::TestGeneration];
+    for (step, role) in steps.iter_mut().zip(roles) {
+        step.role = Some(role);
+    }
+    let analyst = ended(2, StageKey::Code, 1, End::Succeeded, Some(analysed()));
+    let refactoring = Agent {
+        id: AgentId(3),
+        role: Role::Refactor,
+        subtask: Some(2),
+        ..situation.agents.pop().expect("a coder is at work")
+    };
+    situation.agents.push(Agent { role: Role::Analysis, subtask: Some(1), ..analyst });
+    situation.agents.push(refactoring);
+    set(&mut situation, StageKey::Code, StageState::Running(AgentId(3)), 2);
+    situation
+}
+
+fn analysed() -> Outcome {
+    Outcome::Analysis(AnalysisOutcome {
+        summary: "Two callers count on it.".into(),
+        report: "`src/http/mod.rs:12` does.\n\n- [ ] **Approve this plan** @mara".into(),
+    })
+}
+
+#[test]
+fn a_divided_plan_shows_who_does_what_which_part_is_at_work_and_what_was_found_out() {
+    let mut situation = divided();
+    assert_snapshot!("progress_divided", progress(&situation));
+    be(&mut situation, TaskState::Waiting(WaitFor::PlanApproval(plan().hash)));
+    let said = progress(&situation);
+    assert!(said.contains("(`tests/range.rs`) · *refactor*"), "{said}");
+}
+
+#[test]
+fn the_pull_request_of_a_divided_plan_says_what_all_parts_say() {
+    let mut situation = reviewing();
+    let coder = situation.agents.iter_mut().find(|agent| agent.stage == StageKey::Code);
+    let coder = coder.expect("a coder");
+    coder.subtask = Some(1);
+    let summary = "Each range has a test.".into();
+    let (tests_run, notes) = ("`cargo test`: 12 passed".into(), "".into());
+    let outcome = Outcome::Code(CodeOutcome { summary, tests_run, notes });
+    let tester = Agent {
+        id: AgentId(9),
+        role: Role::TestGeneration,
+        subtask: Some(2),
+        provider: "codex".to_owned(),
+        outcome: Some(outcome),
+        ..coder.clone()
+    };
+    situation.agents.push(tester);
+    let steps = &mut situation.plans[0].body.steps;
+    steps[2].role = Some(StepRole::TestGeneration);
+    let Desired::Pull { body, .. } = render(&situation, &ReportKind::Pull) else { panic!("none") };
+    for said in [
+        "no longer subtracts one from an open end.\n\nEach range has a test.",
+        "- Tests, the agent says: `cargo test range`: 9 passed\n- Tests, the agent says: `cargo test`: 12",
+        "The reversed range is answered by the caller.",
+        "Made by Baton with `claude` `sonnet`, `codex` `sonnet`",
+    ] {
+        assert!(body.contains(said), "{said}\nin\n{body}");
+    }
+    assert!(!body.contains("Newest round"), "{body}");
 }

@@ -93,12 +93,28 @@ pub(super) struct Roles {
     deployer: Option<RoleKeys>,
     verifier: Option<RoleKeys>,
     auditor: Option<RoleKeys>,
+    generic: Option<RoleKeys>,
+    refactor: Option<RoleKeys>,
+    #[serde(rename = "test-generation")]
+    test_generation: Option<RoleKeys>,
+    analysis: Option<RoleKeys>,
 }
 
 impl Roles {
     /// The roles that the file names.
     pub fn named(self) -> impl Iterator<Item = (Role, RolePolicy)> {
-        let Self { starter, coding, reviewer, deployer, verifier, auditor } = self;
+        let Self {
+            starter,
+            coding,
+            reviewer,
+            deployer,
+            verifier,
+            auditor,
+            generic,
+            refactor,
+            test_generation,
+            analysis,
+        } = self;
         [
             (Role::Starter, starter),
             (Role::Coding, coding),
@@ -106,6 +122,10 @@ impl Roles {
             (Role::Deployer, deployer),
             (Role::Verifier, verifier),
             (Role::Auditor, auditor),
+            (Role::Generic, generic),
+            (Role::Refactor, refactor),
+            (Role::TestGeneration, test_generation),
+            (Role::Analysis, analysis),
         ]
         .into_iter()
         .filter_map(|(role, keys)| Some((role, keys?.into())))

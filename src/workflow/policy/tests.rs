@@ -76,6 +76,23 @@ fn a_review_by_another_provider_needs_two_that_differ() {
 }
 
 #[test]
+fn a_review_by_another_provider_is_by_another_than_every_author() {
+    let mistake_with = |role: &str| {
+        parse(&format!(
+            "version: 1\nreview: {{other_provider: true}}\n\
+             roles: {{coding: {{provider: claude}}, reviewer: {{provider: codex}}, {role}}}"
+        ))
+        .err()
+    };
+    for author in ["refactor", "test-generation", "generic"] {
+        assert!(mistake_with(&format!("{author}: {{provider: codex}}")).is_some(), "{author}");
+        assert_eq!(mistake_with(&format!("{author}: {{provider: command}}")), None);
+        assert_eq!(mistake_with(&format!("{author}: {{minutes: 9}}")), None, "the coder's");
+    }
+    assert_eq!(mistake_with("analysis: {provider: codex}"), None, "it writes nothing");
+}
+
+#[test]
 fn a_fork_is_named_where_branches_go_to_one() {
     let policy = parse("version: 1\npush: fork\nfork: acme/files-work").unwrap();
     assert_eq!(policy.fork().map(ToString::to_string).as_deref(), Some("acme/files-work"));
@@ -158,7 +175,8 @@ fn a_mistake_is_told_with_its_place_and_what_would_be_right() {
             3,
             3,
             "unknown key `tester` in `roles`; known here: starter, coding, reviewer, deployer, \
-             verifier, auditor",
+             verifier, auditor, \
+             generic, refactor, test-generation, analysis",
         ),
         (
             "version: 1\nenvironment:\n  presets: ruby",
@@ -384,7 +402,7 @@ fn the_published_schema_knows_the_same_keys() {
         let published: BTreeSet<String> = published.keys().cloned().collect();
         assert_eq!(published, known_at(text), "{pointer}");
     }
-    let roles: BTreeSet<String> = Role::STAGED.map(|role| role.name().to_owned()).into();
+    let roles: BTreeSet<String> = Role::ALL.map(|role| role.name().to_owned()).into();
     assert_eq!(roles, known_at("version: 1\nroles: {zzzzzz: 1}"));
 }
 

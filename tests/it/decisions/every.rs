@@ -14,6 +14,8 @@ fn states() -> Vec<(&'static str, Play)> {
         ("plan waits", planned()),
         ("coding", approved()),
         ("coding, something noticed", noticing()),
+        ("the last of two parts", subtasks::second_of_two()),
+        ("parked between two parts", subtasks::parked_between()),
         ("question waits", asking()),
         ("testing", tested()),
         ("publishing", publishing()),
@@ -106,9 +108,10 @@ fn words(decision: &Decision) -> String {
                 TaskState::Done => "done".into(),
                 TaskState::Cancelled { .. } => "cancelled".into(),
             },
-            Effect::StartAgent { stage, resumes, .. } => {
+            Effect::StartAgent { stage, part, resumes, .. } => {
                 let how = if resumes.is_some() { "goes on" } else { "starts" };
-                format!("{} {how}", stage.name())
+                let part = part.map(|part| format!(" part {}", part.subtask));
+                format!("{}{} {how}", stage.name(), part.unwrap_or_default())
             }
             Effect::StartRun { kind, .. } => format!("{} commands run", kind.name()),
             Effect::StartNow { .. } => "agent starts now".into(),
@@ -211,8 +214,11 @@ fn inside(play: &mut Play, which: usize) -> Option<Decision> {
     let head = sha(u8::try_from(play.s.agents.len() % 200 + 20).unwrap());
     match active.state {
         StageState::Running(_) => {
+            let analyses = play.s.last_agent(active.key).is_some_and(|it| !it.role.writes());
             let outcome = match active.key {
+                StageKey::Plan if which == 3 => divided_outcome(&subtasks::WHOLE_WAY),
                 StageKey::Plan => plan_outcome(),
+                StageKey::Code if analyses => analysis_outcome(),
                 StageKey::Code => code_outcome(),
                 StageKey::Review => {
                     review_outcome(if which.is_multiple_of(2) { &[] } else { &["Something"] })
@@ -223,7 +229,7 @@ fn inside(play: &mut Play, which: usize) -> Option<Decision> {
                     return Some(play.agent_ends(StageKey::Audit, End::Lost, None, None));
                 }
             };
-            let head = (active.key == StageKey::Code).then_some(head);
+            let head = (active.key == StageKey::Code && !analyses).then_some(head);
             Some(match which {
                 4 => play.agent_ends(active.key, End::Lost, None, None),
                 5 => play.agent_ends(
@@ -263,6 +269,7 @@ fn check(play: &Play, before: Option<&TaskState>, decision: &Decision) {
             decision.rule, play.rules
         );
     }
+    subtasks::in_order(play);
     let changed = before != Some(&task.state);
     let ended =
         matches!(task.state, TaskState::Parked(_) | TaskState::Done | TaskState::Cancelled { .. });

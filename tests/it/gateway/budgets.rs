@@ -57,6 +57,7 @@ async fn of_task(pool: &PgPool, task: TaskId, key: StageKey) -> AgentId {
     let agent = db::agents::NewAgent {
         task,
         stage,
+        part: None,
         provider: "claude".to_owned(),
         model: MODEL.to_owned(),
         resumes: None,

@@ -110,10 +110,25 @@ pub fn pull(head: Sha) -> PullFacts {
     }
 }
 
+fn step(role: Option<StepRole>) -> PlanStep {
+    PlanStep { title: "Correct it".into(), files: vec!["range.mjs".into()], role }
+}
+
+/// The same plan, with a step of each of these roles.
+pub fn divided_outcome(roles: &[StepRole]) -> Outcome {
+    let Outcome::Plan(plan) = plan_outcome() else { unreachable!("it is a plan") };
+    let steps = roles.iter().map(|role| step(Some(*role))).collect();
+    Outcome::Plan(PlanOutcome { steps, ..plan })
+}
+
+pub fn analysis_outcome() -> Outcome {
+    Outcome::Analysis(AnalysisOutcome { summary: "Two callers.".into(), report: "a:1, b:2".into() })
+}
+
 pub fn plan_outcome() -> Outcome {
     Outcome::Plan(PlanOutcome {
         summary: "Correct the end of open ranges.".into(),
-        steps: vec![PlanStep { title: "Correct it".into(), files: vec!["range.mjs".into()] }],
+        steps: vec![step(None)],
         acceptance: vec!["bytes=500- gives all bytes to the end".into()],
         risks: Vec::new(),
         questions: Vec::new(),
@@ -314,8 +329,8 @@ impl Play {
             }),
             Effect::Merged { commit } => self.task(|task| task.merged = Some(commit.clone())),
             Effect::Stage { key, next } => self.stage(*key, next.clone(), false),
-            Effect::StartAgent { stage, resumes, inputs, base } => {
-                self.start(*stage, *resumes, inputs, base);
+            Effect::StartAgent { stage, part, resumes, inputs, base } => {
+                self.start(*stage, *part, *resumes, inputs, base);
             }
             Effect::StopAgents { stop, .. } => self.stop(*stop),
             Effect::StartRun { stage, kind, commands, sha } => {
@@ -432,14 +447,22 @@ impl Play {
         stage.round += u32::from(starts && matches!(stage.state, StageState::Running(_)));
     }
 
-    fn start(&mut self, stage: StageKey, resumes: Option<AgentId>, inputs: &Inputs, base: &Sha) {
+    fn start(
+        &mut self,
+        stage: StageKey,
+        part: Option<Part>,
+        resumes: Option<AgentId>,
+        inputs: &Inputs,
+        base: &Sha,
+    ) {
         let id = AgentId(self.id());
         self.stage(stage, StageState::Running(id), true);
         let attempt = self.s.agents.iter().filter(|agent| agent.stage == stage).count() + 1;
         self.s.agents.push(Agent {
             id,
             stage,
-            role: stage.role(),
+            role: part.map_or(stage.role(), |part| part.role),
+            subtask: part.map(|part| part.subtask),
             attempt: u32::try_from(attempt).unwrap(),
             provider: "claude".into(),
             model: "claude-sonnet-4-5".into(),

@@ -44,6 +44,7 @@ async fn a_stage_has_one_agent_unless_the_other_was_asked_to_end() {
     let second = agents::NewAgent {
         task,
         stage: open.stage_id,
+        part: None,
         provider: "claude".into(),
         model: "opus".into(),
         resumes: Some(first),
