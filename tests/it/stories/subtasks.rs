@@ -271,6 +271,16 @@ impl House {
     }
 }
 
+/// Figures and `baton agents` tell which part is at work, and as whom.
+async fn is_seen_at_work(house: &House) {
+    let (pool, now) = (&house.database.pool, house.world.clock.now());
+    let by_role = overview::count_by_role(pool).await.unwrap();
+    assert_eq!(by_role, [(Role::Refactor, 1)].into());
+    let lines = overview::list_agent_lines(pool, false, now, 9).await.unwrap();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!((lines[0].role, lines[0].subtask), (Role::Refactor, Some(2)));
+}
+
 /// The second part is at work, and its model was asked.
 const SECOND: &str =
     "SELECT EXISTS (SELECT FROM agents a WHERE a.subtask = 2 AND a.state = 'running'
@@ -287,6 +297,7 @@ async fn a_baton_killed_in_the_second_part_goes_on_there() {
     let comment = asking(&house.world.github, issue).unwrap();
     mara.tick(REPOSITORY, comment.id, "Approve this plan").unwrap();
     house.until_true(SECOND).await;
+    is_seen_at_work(&house).await;
     house.kill_and_start_again().await;
     let ready = |github: &GitHub| github.pull(REPOSITORY, 2).is_some_and(|pull| !pull.draft);
     house.until("a pull request that is ready", ready).await;
