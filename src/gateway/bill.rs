@@ -71,7 +71,8 @@ impl WebUses {
         let uses = u64::from(self.searches) + u64::from(self.fetches);
         // What the first use brought is read after each, what the last brought only once.
         let brought = self.tokens.saturating_mul(uses * (uses + 1) / 2);
-        body.saturating_mul(uses + 1).saturating_add(output.saturating_mul(uses)) + brought
+        let again = output.saturating_mul(uses).saturating_add(brought);
+        body.saturating_mul(uses + 1).saturating_add(again)
     }
 }
 
@@ -265,6 +266,15 @@ mod tests {
         assert_eq!(at_most(9), at_most(3));
         // Without one it costs what it would have cost before there was a web.
         assert_eq!(at_most(0), Micros(2_000 * 4 + 160_000));
+    }
+
+    #[test]
+    fn an_answer_of_any_length_that_a_body_can_ask_for_is_shortened_all_the_same() {
+        let size = Size { max_output: u64::MAX, ..searching().size };
+        let bill = Bill::new(searching().price, size);
+        assert_eq!(bill.at_most(bill.wanted()), Micros(i64::MAX));
+        let room = bill.at_most(Allowed { output: 5_000, uses: 1 });
+        assert_eq!(bill.fitting(room), Some(Allowed { output: 5_000, uses: 1 }));
     }
 
     #[test]
