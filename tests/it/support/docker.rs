@@ -118,9 +118,11 @@ impl Drop for Docker {
     }
 }
 
-/// Ends what still names a folder.
+/// Ends what still names a folder, and lets go of the network that the daemon leaves mounted there.
 fn clear(folder: &Path) {
     kill_users(&[folder.to_owned()]);
+    let network = folder.join("exec/netns/default");
+    let _ = Command::new("umount").arg("--lazy").arg(network).stderr(Stdio::null()).status();
 }
 
 /// Takes away the folders of tests that are no more.
