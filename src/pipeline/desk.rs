@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Parts, refusals};
+use super::{Failure, Parts, refusals, say};
 use crate::{
     agent::{Note, Order, Said, Stream, prompt},
     db::{
         agent_inbox, agents, fetches,
         letters::{self, Reader},
-        questions,
+        questions, tasks,
     },
     logs::{LogStream, LogWriter, Redactor},
     model::{
@@ -23,6 +24,8 @@ use crate::{
 
 /// How often a running agent's row is looked at and written.
 const TICK: Duration = Duration::from_secs(1);
+/// For how long changes of an agent's list are gathered before the thread shows them.
+const GATHER: TimeDelta = TimeDelta::seconds(5);
 /// After how many ticks an agent that asked is interrupted.
 const FAREWELL: u32 = 10;
 
@@ -167,6 +170,9 @@ impl Desk<'_> {
             let line = progress.doing.as_ref();
             let todo = progress.todo.take();
             agents::set_progress(pool, self.agent, todo.as_deref(), line, now).await?;
+            if todo.is_some() {
+                self.shown(now).await?;
+            }
         }
         if let Some(used) = progress.used.take() {
             let Used { footprint, told } = used;
@@ -186,6 +192,16 @@ impl Desk<'_> {
             return self.end_soon().await;
         }
         self.hand_over(now).await
+    }
+
+    /// Has the progress comment show the agent's list, not more often than people read.
+    async fn shown(&self, now: Timestamp) -> Result<(), Failure> {
+        let mut tx = self.parts.pool.begin().await?;
+        let repository = tasks::load(&mut *tx, self.task).await?.repository;
+        let wake = say::progress(&mut tx, self.task, repository, now, now + GATHER).await?;
+        tx.commit().await?;
+        wake.release(&self.parts.wakes);
+        Ok(())
     }
 
     /// An agent that asked has a moment to end its turn. Claude Code reminds its model of the structured

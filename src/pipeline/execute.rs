@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -12,7 +13,7 @@ use super::{
     desk::Desk,
     mirrors,
     own::own_event,
-    parse,
+    parse, say,
     setup::{self, Supplied},
     situation, sweep, writing,
 };
@@ -30,6 +31,8 @@ use crate::{
     workspace::{Identity, trailers},
 };
 
+/// An agent that ends within this has other news for its thread than that it is at work.
+const AT_WORK: TimeDelta = TimeDelta::seconds(3);
 /// How long a program may stay after its work is done.
 const LINGER: Duration = Duration::from_secs(20);
 
@@ -89,8 +92,7 @@ async fn start(
         Ok(supplies) => Assignment { supplies, ..assignment },
         Err(life) => return Ok(life),
     };
-    agents::set_state(&parts.pool, agent.id, &AgentState::Preparing, &AgentState::Running, now)
-        .await?;
+    begun(parts, &situation, task, agent.id).await?;
     let (notes, heard) = mpsc::channel(1024);
     let (give, orders) = mpsc::channel(16);
     let log = parts.logs.open(agent.id);
@@ -99,6 +101,23 @@ async fn start(
     let playing = parts.runtime.play(&assignment, Wires { notes, orders });
     let (life, ()) = tokio::join!(playing, desk.sit(heard));
     Ok(life)
+}
+
+/// Notes that the agent is at work, and has its thread say so.
+async fn begun(
+    parts: &Parts,
+    situation: &Situation,
+    task: TaskId,
+    agent: AgentId,
+) -> Result<(), Failure> {
+    let now = parts.clock.now();
+    let mut tx = parts.pool.begin().await?;
+    agents::set_state(&mut *tx, agent, &AgentState::Preparing, &AgentState::Running, now).await?;
+    let repository = situation.repository.id;
+    let wake = say::progress(&mut tx, task, repository, now, now + AT_WORK).await?;
+    tx.commit().await?;
+    wake.release(&parts.wakes);
+    Ok(())
 }
 
 /// What the agent builds with, or how its life has ended before it began. Only who writes waits for a

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
 
 use super::{Failure, Parts, situation, writing};
 use crate::{
@@ -12,10 +13,10 @@ use crate::{
     github::{Check, CommentUpdate, CreatedComment, GitHubError, Repo},
     logs::LogStream,
     model::{
-        AgentId, CheckRunId, CommentId, Desired, Difference, ReportId, ReportKind, Sha, Situation,
-        StageKey, TaskState, Untrusted, WaitFor,
+        AgentId, CheckRunId, CommentId, Desired, Difference, NewJob, ReportId, ReportKind,
+        RepositoryId, Sha, Situation, StageKey, TaskId, TaskState, Timestamp, Untrusted, WaitFor,
     },
-    queue::{self, Claimed},
+    queue::{self, Claimed, Wake},
     report,
 };
 
@@ -24,6 +25,18 @@ use crate::{
 struct Applied {
     github_id: Option<i64>,
     node: Option<String>,
+}
+
+/// Has a task's progress comment look again by a moment; sooner where something else wants it sooner.
+pub(super) async fn progress(
+    tx: &mut PgConnection,
+    task: TaskId,
+    repository: RepositoryId,
+    now: Timestamp,
+    by: Timestamp,
+) -> Result<Wake, Failure> {
+    let report = reports::raise(&mut *tx, task, &ReportKind::Progress, now).await?;
+    Ok(queue::enqueue(tx, &[NewJob::say(report, Some(repository), by)]).await?)
 }
 
 /// Renders a report and makes the difference true.

@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Failure, Parts, commands, mirrors};
+use super::{Failure, Parts, commands, mirrors, say};
 use crate::{
     agent::{Errand, Ground, Reach, Stock, Supplies, Wires},
     db::{
         command_runs::{self, NewCommandRun},
-        fetches, reports,
+        fetches,
     },
     logs::Redactor,
     model::{
-        Agent, CommandRun, CommandRunId, Fetcher, NewJob, ReportKind, RunKind, RunState, SET_UP,
-        Situation, StageKey, TaskId, Untrusted,
+        Agent, CommandRun, CommandRunId, Fetcher, RunKind, RunState, SET_UP, Situation, StageKey,
+        TaskId, Untrusted,
     },
-    queue::{self, Claimed},
+    queue::Claimed,
     workspace::{Found, Making, WorkspaceKey},
 };
 
@@ -222,9 +222,8 @@ impl SetUp<'_> {
     async fn told(&self) -> Result<(), Failure> {
         let (parts, now) = (self.parts, self.parts.clock.now());
         let mut tx = parts.pool.begin().await?;
-        let report = reports::raise(&mut *tx, self.task, &ReportKind::Progress, now).await?;
-        let say = NewJob::say(report, Some(self.situation.repository.id), now);
-        let wake = queue::enqueue(&mut tx, &[say]).await?;
+        let repository = self.situation.repository.id;
+        let wake = say::progress(&mut tx, self.task, repository, now, now).await?;
         tx.commit().await?;
         wake.release(&parts.wakes);
         Ok(())

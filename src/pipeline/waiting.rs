@@ -2,10 +2,10 @@
 
 use chrono::TimeDelta;
 
-use super::{Failure, Parts};
+use super::{Failure, Parts, say};
 use crate::{
-    db::{agents, reports},
-    model::{AgentId, Job, Lack, NewJob, ReportKind},
+    db::agents,
+    model::{AgentId, Job, Lack},
     queue::{self, Running},
 };
 
@@ -37,9 +37,7 @@ async fn note(parts: &Parts, id: AgentId, lack: Option<Lack>) -> Result<(), Fail
         return Ok(());
     }
     let row = agents::load(&mut *tx, id).await?;
-    let report = reports::raise(&mut *tx, row.task, &ReportKind::Progress, now).await?;
-    let say = NewJob::say(report, Some(row.repository), now);
-    let wake = queue::enqueue(&mut tx, &[say]).await?;
+    let wake = say::progress(&mut tx, row.task, row.repository, now, now).await?;
     tx.commit().await?;
     wake.release(&parts.wakes);
     Ok(())

@@ -98,7 +98,6 @@ pub async fn in_database(pool: &PgPool, lost_at_most: usize, retries: i32) -> Ve
         ("unfinished or failed acts", "FROM ledger WHERE state <> 'done'"),
         ("unsaid reports", "FROM reports WHERE applied_version < wanted_version"),
         ("pending runs", "FROM command_runs WHERE ended_at IS NULL"),
-        ("workspaces", "FROM workspaces"),
         ("unread deliveries", "FROM deliveries WHERE state IN ('new', 'failed')"),
         ("token hashes", "FROM agents WHERE token_hash IS NOT NULL"),
     ];

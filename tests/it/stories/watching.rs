@@ -3,6 +3,7 @@
 use std::{process::Stdio, sync::Arc};
 
 use baton::cli::demo::world::REPOSITORY;
+use emulators::github::GitHub;
 use emulators::models::{Answer, Brain, Pace, Request};
 use serde_json::{Value, json};
 use tokio::{
@@ -10,7 +11,7 @@ use tokio::{
     process::{ChildStdout, Command},
 };
 
-use crate::support::baton::Story;
+use crate::support::baton::{Story, progress};
 
 /// A planner that looks around and then says no more.
 struct Silent;
@@ -64,7 +65,11 @@ async fn an_agents_lines_are_followed_while_it_runs_and_resumed_from_a_number() 
     }
     let at_work = rows(&story, &["agents", "--json"]).await;
     assert_eq!((at_work.len(), &at_work[0]["state"]["state"]), (1, &json!("running")));
-    story.until_true("SELECT count(*) = 1 FROM agents WHERE memory_bytes > 10000000").await;
+    story.until_true("SELECT count(*) = 1 FROM agents WHERE memory_bytes > 1000000").await;
+    let at_work = |github: &GitHub| {
+        progress(github, issue).contains("**Plan** reading the issue and the code since")
+    };
+    story.until("the thread to say that it is at work", at_work).await;
 
     story.mara().comment(REPOSITORY, issue, "/baton stop").unwrap();
     while let Some(line) = next(&mut lines).await {
