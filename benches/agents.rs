@@ -95,7 +95,7 @@ fn worktrees(folder: &Path) {
         plain.push(begun.elapsed());
     }
     println!(
-        "worktree ready, {FILES} files: {:?}; plain git worktree add: {:?} (medians of {ROUNDS}, in turn)",
+        "checked out in full, {FILES} files: {:?}; plain git worktree add: {:?} (medians of {ROUNDS}, in turn)",
         median(ours),
         median(plain)
     );

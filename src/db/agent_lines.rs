@@ -29,9 +29,9 @@ pub struct Line {
     pub text: String,
 }
 
-/// Stores many lines in one round trip, and tells on [`CHANNEL`] whose they are. The commit is asynchronous: a crash of the database server
-/// may lose the last moments of a log, and nothing else. Hence the pool: never inside a transaction
-/// that must last.
+/// Stores many lines in one round trip, and tells on [`CHANNEL`] whose they are. The commit is asynchronous: a
+/// crash of the database server may lose the last moments of a log, and nothing else. Hence the pool: never inside
+/// a transaction that must last.
 ///
 /// # Errors
 /// When the database is away; then none is stored.

@@ -14,8 +14,9 @@ const FEWEST_DIGITS: usize = 6;
 /// A command stands at the start of a line (after at most three spaces) as `/name word …` or
 /// `@slug word …`, outside of code, quotes, tables and HTML comments; case does not matter, nor
 /// does punctuation after the word. `revise` takes all up to the next command, so does `answer`
-/// after its number, `follow-up` takes a number, `reject` its line, `approve` a hash, `budget` an amount, `provider` a name. After `/name` every other word is [`Command::Unknown`], and no word is help;
-/// after a mention only a near miss is, for people also talk *about* Baton. At most 20 are read.
+/// after its number, `follow-up` takes a number, `reject` its line, `approve` a hash, `budget` an amount,
+/// `provider` a name. After `/name` every other word is [`Command::Unknown`], and no word is help; after a mention
+/// only a near miss is, for people also talk *about* Baton. At most 20 are read.
 #[must_use]
 pub fn commands_in(text: &str, name: &str, slug: &str) -> Vec<Command> {
     let text = text.replace('\r', "");

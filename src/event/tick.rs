@@ -24,8 +24,8 @@ const FEWEST_DIGITS: usize = 6;
 /// (`<!-- baton:asking {"task":7,"subject":"1","plan":"…"} -->`), or else in the ticked line as
 /// code (`` (`7f3c1e`) ``). Which question is answered stands there too
 /// (`<!-- baton:question {"task":7,"subject":"2"} -->`), and the option's number right after the
-/// box (`**1.**`), before any words of others. So does the number of a follow-up. Line endings do not count: GitHub's editor changes
-/// them.
+/// box (`**1.**`), before any words of others. So does the number of a follow-up. Line endings do not count:
+/// GitHub's editor changes them.
 pub(super) fn ticked(name: &str, before: &str, after: &str) -> Result<Command, IgnoreReason> {
     let (before, after) = (before.replace('\r', ""), after.replace('\r', ""));
     let line = ticked_line(before.trim_end(), after.trim_end()).ok_or(IgnoreReason::NotATick)?;

@@ -1,4 +1,5 @@
-//! Changes single values of a body and nothing else: what the API gets is otherwise byte for byte what the agent sent.
+//! Changes single values of a body and nothing else: what the API gets is otherwise byte for byte what the agent
+//! sent.
 
 use std::ops::Range;
 

@@ -7,9 +7,9 @@
 //! behind, and ends with its code. It trusts nothing inside and holds no secret but the environment.
 //!
 //! Under bubblewrap, which reaps and ends everything itself, it hands its ports to Baton and becomes the command
-//! (`handing`). Where no parent-death signal reaches it, in a container, it holds a lifeline: a connection to Baton, over
-//! which it says its code, and whose end is the end of everything inside. One that may outlive its Baton has
-//! the command's streams on that line too, and calls again for a while when it broke (`tether`).
+//! (`handing`). Where no parent-death signal reaches it, in a container, it holds a lifeline: a connection to
+//! Baton, over which it says its code, and whose end is the end of everything inside. One that may outlive its
+//! Baton has the command's streams on that line too, and calls again for a while when it broke (`tether`).
 
 mod carry;
 mod handing;

@@ -1,8 +1,8 @@
 //! What the processes of a sandbox use, as `/proc` tells it from outside.
 //!
 //! A control group counts more exactly, and a container's does (`container::group`); others have none without
-//! privileges, and `/proc` is always there. What processes that have ended used is in the figures of whoever reaped them, and every reaper of
-//! a sandbox is one of its own processes, up to the one that Baton started.
+//! privileges, and `/proc` is always there. What processes that have ended used is in the figures of whoever reaped
+//! them, and every reaper of a sandbox is one of its own processes, up to the one that Baton started.
 
 use std::{
     fs,

@@ -1,8 +1,9 @@
 //! Scripted model APIs: what an agent program talks to when no real model is wanted.
 //!
 //! [`Anthropic`] speaks the Messages API well enough for the real Claude Code program and for [`AGENT_PROGRAM`],
-//! [`OpenAi`] the Responses API for the real Codex program; a [`Brain`] decides what they say. [`Crew`] is the brain of the demo, [`Script`], [`Hang`] and [`Say`] those of tests.
-//! Nothing here is a model: a brain sees one request and answers from what it reads there.
+//! [`OpenAi`] the Responses API for the real Codex program; a [`Brain`] decides what they say. [`Crew`] is the
+//! brain of the demo, [`Script`], [`Hang`] and [`Say`] those of tests. Nothing here is a model: a brain sees one
+//! request and answers from what it reads there.
 
 mod answer;
 mod anthropic;

@@ -29,7 +29,8 @@ use show::Screen;
 /// commits becomes a branch of its own. Nothing else in the repository changes.
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// What is wanted, in your words; several are carried out each by an agent of its own. `-` reads it from standard input
+    /// What is wanted, in your words; several are carried out each by an agent of its own. `-` reads it from
+    /// standard input
     #[arg(required = true)]
     requests: Vec<String>,
     /// How it is gone about: generic, refactor, test-generation, or analysis, which reads only

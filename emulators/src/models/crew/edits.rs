@@ -56,8 +56,8 @@ pub(super) struct Edit {
     pub(super) input: Value,
 }
 
-/// Whether this is rework: the prompt holds findings of a review or failed checks, or an earlier round left its fix and
-/// its test.
+/// Whether this is rework: the prompt holds findings of a review or failed checks, or an earlier round left its fix
+/// and its test.
 pub(super) fn is_rework(turn: &Turn<'_>) -> bool {
     let prompt = &turn.prompt;
     let failed = prompt.lines().any(|line| line.trim_start().starts_with("FAIL "));

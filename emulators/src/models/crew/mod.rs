@@ -1,9 +1,10 @@
 //! The brain of the demo: plays every role on the sample repository, by looking at what is there.
 //!
 //! It knows one subject, the range parser of [`crate::sample`], and reads everything else from the request: the role
-//! from a line `Role: plan|code|review|deploy|verify|audit|work|refactor|test|analyse` in the system text or the user's texts, the state of the
-//! work from the files that its tools showed it, the change from the diff in the prompt. So it can be asked again
-//! after a crash, in another session, or about a change that a person made, and still says what is true.
+//! from a line `Role: plan|code|review|deploy|verify|audit|work|refactor|test|analyse` in the system text or the
+//! user's texts, the state of the work from the files that its tools showed it, the change from the diff in the
+//! prompt. So it can be asked again after a crash, in another session, or about a change that a person made, and
+//! still says what is true.
 
 mod analyse;
 mod audit;

@@ -81,7 +81,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Asks to read those files that were not read yet; `None` when nothing is left to read or reading is not offered.
+    /// Asks to read those files that were not read yet; `None` when nothing is left to read or reading is not
+    /// offered.
     pub(super) fn reading(&self, say: &str, paths: &[&str]) -> Option<Answer> {
         let left: Vec<&&str> =
             paths.iter().filter(|path| self.read(path) == Reading::NotYet).collect();

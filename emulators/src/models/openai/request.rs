@@ -1,4 +1,5 @@
-//! A request to the Responses API in the words that brains know: those of the Messages API and of Claude Code's tools.
+//! A request to the Responses API in the words that brains know: those of the Messages API and of Claude Code's
+//! tools.
 
 use serde_json::{Value, json};
 

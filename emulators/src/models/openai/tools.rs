@@ -1,7 +1,7 @@
 //! What Claude Code's tools, in whose names brains think, are in Codex's words, and back.
 //!
-//! Codex has no tool that reads a file: it runs a command. So reading becomes `cat -- path`, and a `cat` of that form is
-//! read back as reading. An edit becomes a patch of whole lines, filled up from what was read of the file.
+//! Codex has no tool that reads a file: it runs a command. So reading becomes `cat -- path`, and a `cat` of that
+//! form is read back as reading. An edit becomes a patch of whole lines, filled up from what was read of the file.
 
 use serde_json::{Value, json};
 
