@@ -1,9 +1,8 @@
 //! What an agent is told: the prompts of the roles, filled with what is known of a task.
 //!
-//! The words are in `prompts/<role>.md` and compiled in; a directory of the operator's can replace
-//! them. Everything that somebody outside wrote is put in as data between delimiters that nobody could
-//! know beforehand. This module also judges what an agent gives back. It starts no agent and knows no
-//! provider; the runner of agents calls it.
+//! The words are in `prompts/<role>.md` and compiled in. Everything that somebody outside wrote is put in
+//! as data between delimiters that nobody could know beforehand. This module also judges what an agent
+//! gives back. It starts no agent and knows no provider; the runner of agents calls it.
 
 mod context;
 mod follow_up;
@@ -16,7 +15,6 @@ mod tests;
 mod tools;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
@@ -43,21 +41,13 @@ const SUBTASK: &str = include_str!("../../prompts/subtask.md");
 /// A prompt that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
-    /// The operator's file is not of the form; it has to be corrected.
+    /// The role's file is not of the form; it has to be corrected.
     #[error("prompt {role}.md is not usable: {problem}")]
     Form {
         /// The role's name.
         role: &'static str,
         /// What is wrong.
         problem: String,
-    },
-    /// The operator's file cannot be read.
-    #[error("prompt {role}.md cannot be read")]
-    Unreadable {
-        /// The role's name.
-        role: &'static str,
-        /// Why.
-        source: std::io::Error,
     },
     /// The template names something that is not there, or is no template.
     #[error("prompt {role} cannot be filled")]
@@ -175,24 +165,6 @@ impl Prompts {
         Ok(Self { roles: Role::ALL.into_iter().map(load).collect::<Result<_, PromptError>>()? })
     }
 
-    /// Loads the same, with `<role>.md` of a directory instead where there is one.
-    ///
-    /// # Errors
-    /// When a file there cannot be read or is not of the form.
-    pub fn with_directory(directory: &Path) -> Result<Self, PromptError> {
-        let mut prompts = Self::embedded()?;
-        for role in Role::ALL {
-            match std::fs::read_to_string(directory.join(format!("{}.md", role.name()))) {
-                Ok(text) => {
-                    prompts.roles.insert(role, RolePrompt::parse(role, &text)?);
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(PromptError::Unreadable { role: role.name(), source }),
-            }
-        }
-        Ok(prompts)
-    }
-
     /// The prompt of a role.
     #[must_use]
     pub fn role(&self, role: Role) -> &RolePrompt {
@@ -203,7 +175,7 @@ impl Prompts {
     /// goes on with.
     ///
     /// # Errors
-    /// When the delimiter is too short or a template of the operator's names what is not there.
+    /// When the delimiter is too short or a template names what is not there.
     pub fn render(
         &self,
         role: Role,

@@ -259,16 +259,9 @@ fn whoever_writes_is_told_how_a_folder_is_moved() {
 }
 
 #[test]
-fn an_operators_file_replaces_a_role_and_its_mistakes_are_named() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("auditor.md");
-    let text = include_str!("../../../prompts/auditor.md").replace("minutes: 40", "minutes: 7");
-    std::fs::write(&file, &text).expect("written");
-    let prompts = Prompts::with_directory(directory.path()).expect("of the form");
-    assert_eq!(prompts.role(Role::Auditor).minutes, 7);
-    assert_eq!(prompts.role(Role::Starter).minutes, 20);
-    std::fs::write(&file, text.replace("Role: audit", "Role: plan")).expect("written");
-    let mistake = Prompts::with_directory(directory.path()).expect_err("another role's words");
+fn a_file_with_the_words_of_another_role_is_named() {
+    let text = include_str!("../../../prompts/auditor.md").replace("Role: audit", "Role: plan");
+    let mistake = RolePrompt::parse(Role::Auditor, &text).expect_err("another role's words");
     assert_eq!(
         mistake.to_string(),
         "prompt auditor.md is not usable: its words do not begin with \"Role: audit\""
