@@ -283,7 +283,9 @@ impl Progress {
                 log.line(LogStream::Note, first.as_bytes()).await;
                 (self.doing, self.changed) = (Some(Untrusted(redactor.redact(&first))), true);
             }
-            Note::Todo(todo) => (self.todo, self.changed) = (Some(todo), true),
+            Note::Todo(todo) => {
+                (self.todo, self.changed) = (Some(redacted(todo, redactor)), true);
+            }
             Note::Footprint(footprint) => self.used().footprint = footprint,
             Note::Called => self.used().told.calls += 1,
             Note::CallFailed => self.used().told.failed += 1,
@@ -296,10 +298,33 @@ impl Progress {
     }
 }
 
+/// An agent's own list without the server's secrets: people read it on the thread.
+fn redacted(todo: Vec<TodoItem>, redactor: &Redactor) -> Vec<TodoItem> {
+    let without =
+        |item: TodoItem| TodoItem { text: Untrusted(redactor.redact(&item.text.0)), ..item };
+    todo.into_iter().map(without).collect()
+}
+
 /// Where a line belongs in the log.
 pub(super) fn stream_of(stream: Stream) -> LogStream {
     match stream {
         Stream::Out => LogStream::Output,
         Stream::Error => LogStream::Error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TodoState;
+
+    #[test]
+    fn no_secret_of_the_server_is_in_an_agents_list() {
+        let redactor = Redactor::new(["correct-horse-battery"]);
+        let item = |text: &str| TodoItem { text: text.into(), state: TodoState::Doing };
+        let list = vec![item("Try correct-horse-battery"), item("Read the parser")];
+        let kept = redacted(list, &redactor);
+        assert!(!kept[0].text.0.contains("correct-horse-battery"), "{kept:?}");
+        assert_eq!(kept[1], item("Read the parser"));
     }
 }
