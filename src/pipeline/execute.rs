@@ -312,7 +312,7 @@ async fn save(
     };
     if let (Some(Outcome::Analysis(analysis)), Some(subtask)) = (&outcome, agent.subtask) {
         let key = format!("analysis/{subtask}");
-        let report = parts.redactor().redact(&cut(&analysis.report.0, MAX_REPORT));
+        let report = cut(&parts.redactor().redact(&analysis.report.0), MAX_REPORT);
         context_entries::insert(&mut *tx, task, agent.id, &key, &report, now).await?;
     }
     let finished = agents::Finished { end, outcome, head, limited };
