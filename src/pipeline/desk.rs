@@ -278,10 +278,11 @@ impl Progress {
                 log.line(stream_of(stream), text.as_bytes()).await;
             }
             Note::Doing(text) => {
-                let first: String =
-                    text.0.lines().next().unwrap_or_default().chars().take(300).collect();
+                // Redacted before it is cut: half of a secret is not known for one.
+                let line = redactor.redact(text.0.lines().next().unwrap_or_default());
+                let first: String = line.chars().take(300).collect();
                 log.line(LogStream::Note, first.as_bytes()).await;
-                (self.doing, self.changed) = (Some(Untrusted(redactor.redact(&first))), true);
+                (self.doing, self.changed) = (Some(Untrusted(first)), true);
             }
             Note::Todo(todo) => {
                 (self.todo, self.changed) = (Some(redacted(todo, redactor)), true);
